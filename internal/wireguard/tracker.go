@@ -97,8 +97,8 @@ type peerState struct {
 	mdlayher   collector.Labels   // device, public_key
 	info       collector.Labels   // and endpoint, name
 	allowedIPs []collector.Labels // and allowed_ips, family, one for each
-	mindflavor collector.Labels // interface, public_key, allowed_ips ...
-	oriel      collector.Labels // device, interface, public_key
+	mindflavor collector.Labels   // interface, public_key, allowed_ips ...
+	oriel      collector.Labels   // device, interface, public_key
 }
 
 func newTracker(cfg Config, iface func(string) iface, log *slog.Logger) *tracker {

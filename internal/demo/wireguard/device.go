@@ -37,8 +37,8 @@ func newNode(s nodeSpec, log *slog.Logger) (*node, error) {
 	n := &node{nodeSpec: s, log: log, tun: newMemoryTUN(s.name), bind: &loopback{}}
 	copy(n.private[:], secret.Bytes())
 	copy(n.public[:], secret.PublicKey().Bytes())
-	if s.address != "" {
-		n.address = netip.MustParsePrefix(s.address)
+	if s.cidr != "" {
+		n.address = netip.MustParsePrefix(s.cidr)
 	}
 	return n, nil
 }

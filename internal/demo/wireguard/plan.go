@@ -21,7 +21,7 @@ const keepalive = 25
 
 type nodeSpec struct {
 	name     string
-	address  string // of an observed device
+	cidr     string // address of an observed device
 	offered  bool   // its socket is offered
 	nameless bool   // nobody has given this key a name
 	absent   bool   // a key without a device: configured, never seen
@@ -38,8 +38,8 @@ type linkSpec struct {
 
 func plan() []nodeSpec {
 	return []nodeSpec{
-		{name: office, address: "10.9.0.1/24", offered: true},
-		{name: backup, address: "10.10.0.1/29", offered: true},
+		{name: office, cidr: "10.9.0.1/24", offered: true},
+		{name: backup, cidr: "10.10.0.1/29", offered: true},
 		{name: ana},
 		{name: builds},
 		{name: roamer},
@@ -54,26 +54,44 @@ func plan() []nodeSpec {
 // wiring is small enough in all (some 200 kB/s) to be unnoticed on a laptop.
 func wiring() []linkSpec {
 	return []linkSpec{
-		{hub: office, peer: ana, address: "10.9.0.2", keepalive: keepalive, size: 1000,
-			up: wave(4e3, 3e3, 7*minute, 0), down: wave(18e3, 15e3, 7*minute, 0.1)},
-		{hub: office, peer: builds, address: "10.9.0.3", keepalive: keepalive, size: 1400,
-			up: bursts(1e3, 110e3, 2*minute, 0.25), down: bursts(2e3, 30e3, 2*minute, 0.3)},
-		{hub: office, peer: roamer, address: "10.9.0.4", keepalive: keepalive, size: 240,
-			up: steady(3e3), down: wave(5e3, 2e3, 3*minute, 0.5)},
-		{hub: office, peer: warehouse, address: "10.9.0.5", networks: []string{"10.9.64.0/24"}, keepalive: keepalive, size: 700,
-			up: steady(12e3), down: steady(4e3)},
-		{hub: office, peer: stranger, address: "10.9.0.6", size: 120,
-			up: steady(600), down: steady(300)},
+		{
+			hub: office, peer: ana, address: "10.9.0.2", keepalive: keepalive, size: 1000,
+			up: wave(4e3, 3e3, 7*minute, 0), down: wave(18e3, 15e3, 7*minute, 0.1),
+		},
+		{
+			hub: office, peer: builds, address: "10.9.0.3", keepalive: keepalive, size: 1400,
+			up: bursts(1e3, 110e3, 2*minute, 0.25), down: bursts(2e3, 30e3, 2*minute, 0.3),
+		},
+		{
+			hub: office, peer: roamer, address: "10.9.0.4", keepalive: keepalive, size: 240,
+			up: steady(3e3), down: wave(5e3, 2e3, 3*minute, 0.5),
+		},
+		{
+			hub: office, peer: warehouse, address: "10.9.0.5", networks: []string{"10.9.64.0/24"}, keepalive: keepalive, size: 700,
+			up: steady(12e3), down: steady(4e3),
+		},
+		{
+			hub: office, peer: stranger, address: "10.9.0.6", size: 120,
+			up: steady(600), down: steady(300),
+		},
 		{hub: office, peer: tablet, address: "10.9.0.7"},
-		{hub: office, peer: branch, address: "10.9.0.8", networks: []string{"10.9.80.0/24"}, keepalive: keepalive, size: 800,
-			up: wave(14e3, 6e3, 4*minute, 0.3), down: wave(9e3, 4e3, 4*minute, 0.3)},
+		{
+			hub: office, peer: branch, address: "10.9.0.8", networks: []string{"10.9.80.0/24"}, keepalive: keepalive, size: 800,
+			up: wave(14e3, 6e3, 4*minute, 0.3), down: wave(9e3, 4e3, 4*minute, 0.3),
+		},
 
-		{hub: backup, peer: builds, address: "10.10.0.2", keepalive: keepalive, size: 1400,
-			up: wave(22e3, 18e3, 5*minute, 0.6), down: steady(1e3)},
-		{hub: backup, peer: warehouse, address: "10.10.0.3", keepalive: keepalive, size: 1400,
-			up: bursts(800, 70e3, 4*minute, 0.3), down: steady(1500)},
-		{hub: backup, peer: churner, address: "10.10.0.4", networks: []string{"10.10.32.0/20"}, keepalive: keepalive, size: 1200,
-			up: steady(2e3), down: wave(20e3, 16e3, 6*minute, 0.8)},
+		{
+			hub: backup, peer: builds, address: "10.10.0.2", keepalive: keepalive, size: 1400,
+			up: wave(22e3, 18e3, 5*minute, 0.6), down: steady(1e3),
+		},
+		{
+			hub: backup, peer: warehouse, address: "10.10.0.3", keepalive: keepalive, size: 1400,
+			up: bursts(800, 70e3, 4*minute, 0.3), down: steady(1500),
+		},
+		{
+			hub: backup, peer: churner, address: "10.10.0.4", networks: []string{"10.10.32.0/20"}, keepalive: keepalive, size: 1200,
+			up: steady(2e3), down: wave(20e3, 16e3, 6*minute, 0.8),
+		},
 	}
 }
 

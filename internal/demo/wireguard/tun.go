@@ -114,7 +114,7 @@ func udpPacket(src, dst netip.Addr, size int) []byte {
 	u := p[ipv4Header:]
 	binary.BigEndian.PutUint16(u[0:], 9)
 	binary.BigEndian.PutUint16(u[2:], 9)
-	binary.BigEndian.PutUint16(u[4:], uint16(len(u)))
+	binary.BigEndian.PutUint16(u[4:], uint16(size-ipv4Header))
 	// The UDP checksum stays 0, which in IPv4 means there is none (RFC 768).
 	return p
 }

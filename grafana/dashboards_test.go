@@ -1,0 +1,286 @@
+package grafana
+
+import (
+	"bytes"
+	"encoding/json"
+	"io/fs"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+type dashboard struct {
+	UID           string   `json:"uid"`
+	Title         string   `json:"title"`
+	Tags          []string `json:"tags"`
+	SchemaVersion int      `json:"schemaVersion"`
+	Panels        []panel  `json:"panels"`
+	Templating    struct {
+		List []variable `json:"list"`
+	} `json:"templating"`
+}
+
+type panel struct {
+	ID          int    `json:"id"`
+	Type        string `json:"type"`
+	Title       string `json:"title"`
+	Description string `json:"description"`
+	GridPos     grid   `json:"gridPos"`
+	Datasource  source `json:"datasource"`
+	Targets     []struct {
+		RefID      string `json:"refId"`
+		Expr       string `json:"expr"`
+		Legend     string `json:"legendFormat"`
+		Datasource source `json:"datasource"`
+	} `json:"targets"`
+	FieldConfig struct {
+		Defaults struct {
+			Unit string `json:"unit"`
+		} `json:"defaults"`
+	} `json:"fieldConfig"`
+	Transformations []struct {
+		ID string `json:"id"`
+	} `json:"transformations"`
+	Panels []panel `json:"panels"`
+}
+
+type grid struct{ X, Y, W, H int }
+
+type source struct{ Type, UID string }
+
+type variable struct {
+	Name       string `json:"name"`
+	Type       string `json:"type"`
+	Datasource source `json:"datasource"`
+	Definition string `json:"definition"` // what Grafana's editor shows of the query
+	Query      any    `json:"query"`
+}
+
+// What the console can render; Grafana knows more.
+var (
+	panelTypes = []string{"timeseries", "stat", "gauge", "bargauge", "table", "state-timeline", "row", "text", "piechart", "barchart"}
+	transforms = []string{"merge", "organize", "labelsToFields", "joinByField", "seriesToRows", "filterFieldsByName"}
+)
+
+var (
+	builtin = map[string]string{"__rate_interval": "1m", "__interval": "15s", "__range": "1h"}
+	varRef  = regexp.MustCompile(`\$\{([a-zA-Z_]\w*)(?::\w+)?\}|\$([a-zA-Z_]\w*)|\[\[([a-zA-Z_]\w*)(?::\w+)?\]\]`)
+	inCurly = regexp.MustCompile(`\{\{\s*(\w+)\s*\}\}`)
+	ofQuery = regexp.MustCompile(`^(?:label_values\((.+), (\w+)\)|query_result\((.+)\))$`)
+)
+
+// forEach runs f on each dashboard, as a subtest of its file's name.
+func forEach(t *testing.T, f func(t *testing.T, raw []byte, d dashboard)) {
+	t.Helper()
+	files, err := fs.Glob(Dashboards, "dashboards/*.json")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no dashboards: %v", err)
+	}
+	for _, file := range files {
+		raw, err := Dashboards.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var d dashboard
+		if err := json.Unmarshal(raw, &d); err != nil {
+			t.Fatalf("%s: %v", file, err)
+		}
+		t.Run(file, func(t *testing.T) { f(t, raw, d) })
+	}
+}
+
+// substitute puts value for each variable, as Grafana does before it sends a query. A
+// variable that the dashboard does not declare is an error.
+func (d dashboard) substitute(t *testing.T, expr, value string) string {
+	t.Helper()
+	return varRef.ReplaceAllStringFunc(expr, func(ref string) string {
+		m := varRef.FindStringSubmatch(ref)
+		name := m[1] + m[2] + m[3]
+		if v, ok := builtin[name]; ok {
+			return v
+		}
+		if !slices.ContainsFunc(d.Templating.List, func(v variable) bool { return v.Name == name }) {
+			t.Errorf("%q: there is no variable %q", expr, name)
+		}
+		return value
+	})
+}
+
+func (d dashboard) allPanels() []panel {
+	var all []panel
+	for _, p := range d.Panels {
+		all = append(append(all, p), p.Panels...)
+	}
+	return all
+}
+
+func TestDashboardsAreWellFormed(t *testing.T) {
+	uids, titles := map[string]bool{}, map[string]bool{}
+	forEach(t, func(t *testing.T, raw []byte, d dashboard) {
+		var top map[string]any
+		if err := json.Unmarshal(raw, &top); err != nil {
+			t.Fatal(err)
+		}
+		if _, ok := top["id"]; ok {
+			t.Error("there is an id: it belongs to one Grafana")
+		}
+		var norm bytes.Buffer
+		if err := json.Indent(&norm, raw, "", "  "); err != nil || !bytes.Equal(bytes.TrimSpace(norm.Bytes()), bytes.TrimSpace(raw)) {
+			t.Errorf("the file is not indented by two spaces: %v", err)
+		}
+		if !strings.HasPrefix(d.UID, "oriel-") || uids[d.UID] || d.Title == "" || titles[d.Title] {
+			t.Errorf("uid %q, title %q; want both unique, and the uid to begin with oriel-", d.UID, d.Title)
+		}
+		uids[d.UID], titles[d.Title] = true, true
+		if !slices.Contains(d.Tags, "oriel") {
+			t.Errorf("tags %q; want oriel among them", d.Tags)
+		}
+		if d.SchemaVersion != 41 && d.SchemaVersion != 42 {
+			t.Errorf("schemaVersion = %d; want Grafana 12's 41 or 42", d.SchemaVersion)
+		}
+		if !slices.ContainsFunc(d.Templating.List, func(v variable) bool { return v.Type == "datasource" && v.Name == "datasource" }) {
+			t.Error("there is no variable datasource of type datasource")
+		}
+	})
+}
+
+func TestPanelsAreComplete(t *testing.T) {
+	forEach(t, func(t *testing.T, _ []byte, d dashboard) {
+		ids := map[int]bool{}
+		for _, p := range d.allPanels() {
+			if p.ID <= 0 || ids[p.ID] {
+				t.Errorf("panel %q: id %d is not unique", p.Title, p.ID)
+			}
+			ids[p.ID] = true
+			if p.Title == "" {
+				t.Errorf("panel %d has no title", p.ID)
+			}
+			if !slices.Contains(panelTypes, p.Type) {
+				t.Errorf("panel %q: the console has no type %q", p.Title, p.Type)
+			}
+			for _, tr := range p.Transformations {
+				if !slices.Contains(transforms, tr.ID) {
+					t.Errorf("panel %q: the console has no transformation %q", p.Title, tr.ID)
+				}
+			}
+			if p.Type == "row" {
+				continue
+			}
+			if p.Description == "" {
+				t.Errorf("panel %q has no description", p.Title)
+			}
+			if p.Type == "text" {
+				continue
+			}
+			if p.FieldConfig.Defaults.Unit == "" {
+				t.Errorf("panel %q has no unit", p.Title)
+			}
+			if len(p.Targets) == 0 {
+				t.Errorf("panel %q has no targets", p.Title)
+			}
+			want, refs := source{"prometheus", "${datasource}"}, map[string]bool{}
+			for _, tg := range p.Targets {
+				if tg.RefID == "" || refs[tg.RefID] {
+					t.Errorf("panel %q: refId %q is not unique", p.Title, tg.RefID)
+				}
+				refs[tg.RefID] = true
+				if p.Datasource != want || tg.Datasource != want {
+					t.Errorf("panel %q: data sources %v, %v; want %v", p.Title, p.Datasource, tg.Datasource, want)
+				}
+			}
+		}
+	})
+}
+
+func TestPanelsDoNotOverlap(t *testing.T) {
+	forEach(t, func(t *testing.T, _ []byte, d dashboard) {
+		for i, p := range d.Panels {
+			a := p.GridPos
+			if a.X < 0 || a.Y < 0 || a.W < 1 || a.H < 1 || a.X+a.W > 24 {
+				t.Errorf("panel %q: %+v is outside the 24 columns", p.Title, a)
+			}
+			for _, q := range d.Panels[:i] {
+				b := q.GridPos
+				if a.X < b.X+b.W && b.X < a.X+a.W && a.Y < b.Y+b.H && b.Y < a.Y+a.H {
+					t.Errorf("panels %q and %q overlap: %+v, %+v", q.Title, p.Title, b, a)
+				}
+			}
+		}
+	})
+}
+
+func TestTargetsUseKnownNames(t *testing.T) {
+	c := known(t)
+	forEach(t, func(t *testing.T, _ []byte, d dashboard) {
+		for _, p := range d.allPanels() {
+			for _, tg := range p.Targets {
+				expr := d.substitute(t, tg.Expr, "x")
+				made, err := c.check(expr)
+				if err != nil {
+					t.Errorf("panel %q, %s: %v\n%s", p.Title, tg.RefID, err, expr)
+				}
+				for _, j := range joinsWithoutInstance(expr) {
+					t.Errorf("panel %q, %s: a join leaves out instance: %s", p.Title, tg.RefID, j)
+				}
+				for _, m := range inCurly.FindAllStringSubmatch(tg.Legend, -1) {
+					if !c.labels[m[1]] && !slices.Contains(made, m[1]) {
+						t.Errorf("panel %q, %s: legend %q names the unknown label %q", p.Title, tg.RefID, tg.Legend, m[1])
+					}
+				}
+			}
+		}
+	})
+}
+
+func TestVariablesUseKnownNames(t *testing.T) {
+	c := known(t)
+	forEach(t, func(t *testing.T, _ []byte, d dashboard) {
+		for _, v := range d.Templating.List {
+			if v.Type != "query" {
+				continue
+			}
+			q, _ := v.Query.(map[string]any)
+			text, _ := q["query"].(string)
+			if want := (source{"prometheus", "${datasource}"}); v.Datasource != want || v.Definition != text {
+				t.Errorf("variable %s: data source %v, definition %q; want %v, %q", v.Name, v.Datasource, v.Definition, want, text)
+			}
+			m := ofQuery.FindStringSubmatch(d.substitute(t, text, "x"))
+			if m == nil {
+				t.Errorf("variable %s: %q is neither label_values(metric, label) nor query_result(expr)", v.Name, text)
+				continue
+			}
+			if _, err := c.check(m[1] + m[3]); err != nil {
+				t.Errorf("variable %s: %v", v.Name, err)
+			}
+			if m[2] != "" && !c.labels[m[2]] {
+				t.Errorf("variable %s: label %q is in no golden file", v.Name, m[2])
+			}
+		}
+	})
+}
+
+// TestDashboardsInTheWild: the expressions of dashboards and alerts that people have for
+// other exporters go on working, as our names are theirs.
+func TestDashboardsInTheWild(t *testing.T) {
+	c := known(t)
+	for _, expr := range []string{
+		`sum(idelta(wireguard_sent_bytes_total[20s])) by (interface)`,
+		`- sum(idelta(wireguard_received_bytes_total[60s])) by (interface)`,
+		`wireguard_latest_handshake_seconds * 1000`,
+		`time()-wireguard_latest_handshake_seconds`,
+		`time() - wireguard_latest_handshake_seconds{instance="my-wireguard-tunnel"}`,
+		`irate(wireguard_received_bytes_total[5m])`,
+		`sum by (public_key)(time() - (wireguard_latest_handshake_seconds!=0))`,
+		`max(time() - wireguard_latest_handshake_seconds) < bool 300`,
+		`irate(wireguard_peer_receive_bytes_total[5m]) * on (public_key, device) group_left(name) wireguard_peer_info`,
+		`irate(wireguard_peer_receive_bytes_total[5m]) * on (public_key, device) group_left(name) wireguard_peer_info * on (instance) group_left(device) wireguard_device_info`,
+		`time() - wireguard_peer_last_handshake_seconds`,
+		`count by (interface, public_key, allowed_ips, friendly_name, remote_ip, remote_port) (wireguard_latest_handshake_seconds)`,
+		`wireguard_peer_allowed_ips_info{family="IPv4"}`,
+	} {
+		if _, err := c.check(expr); err != nil {
+			t.Errorf("%s: %v", expr, err)
+		}
+	}
+}

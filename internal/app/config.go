@@ -1,0 +1,147 @@
+package app
+
+import (
+	"fmt"
+	"log/slog"
+	"os"
+	"reflect"
+	"time"
+
+	"github.com/orielhq/oriel/internal/collector"
+	"github.com/orielhq/oriel/internal/conf"
+	"github.com/orielhq/oriel/internal/prom"
+	"github.com/orielhq/oriel/internal/wireguard"
+	"github.com/orielhq/oriel/rules"
+)
+
+const maxConfigFile = 16 << 20
+
+// Config is the configuration file: a table of contents. What a section may
+// say stands beside the code that obeys it.
+type Config struct {
+	// Instance is the label of everything collected here; the machine's name unless told.
+	Instance string `yaml:"instance"`
+	// CollectInterval is how often the engine asks our own collectors.
+	CollectInterval conf.Duration `yaml:"collect_interval"`
+	// BuiltinRules tells whether the alert rules that come with the program are loaded.
+	BuiltinRules bool `yaml:"builtin_rules"`
+
+	// Prometheus and Alertmanager have those programs' own keys. They are here
+	// only to be known; their text goes to the engine as it is.
+	Prometheus   any `yaml:"prometheus"`
+	Alertmanager any `yaml:"alertmanager"`
+
+	WireGuard *wireguard.Config `yaml:"wireguard"`
+
+	file     string
+	sections sections
+}
+
+// defaultPrometheus is in force when the file has no section prometheus.
+const defaultPrometheus = "global: {scrape_interval: 15s, evaluation_interval: 15s}\n"
+
+func defaultConfig() *Config {
+	c := &Config{CollectInterval: conf.Duration(10 * time.Second), BuiltinRules: true}
+	if host, err := os.Hostname(); err == nil {
+		c.Instance = host
+	} else {
+		c.Instance = "localhost"
+	}
+	return c
+}
+
+// loadConfig reads and checks a file. Without one, what this machine offers is watched.
+func loadConfig(file string) (*Config, error) {
+	if file == "" {
+		c := defaultConfig()
+		wg := wireguard.Default()
+		c.WireGuard = &wg
+		return c, nil
+	}
+	info, err := os.Stat(file)
+	if err != nil {
+		return nil, fmt.Errorf("read configuration: %w", err)
+	}
+	if info.Size() > maxConfigFile {
+		return nil, fmt.Errorf("read configuration: %q is larger than %d bytes", file, maxConfigFile)
+	}
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("read configuration: %w", err)
+	}
+	return parseConfig(file, data)
+}
+
+func parseConfig(file string, data []byte) (*Config, error) {
+	c := defaultConfig()
+	c.file = file
+	if err := conf.Decode(file, data, c); err != nil {
+		return nil, err
+	}
+	var err error
+	if c.sections, err = findSections(data); err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	if c.WireGuard == nil && c.sections.present["wireguard"] {
+		wg := wireguard.Default() // "wireguard:" and nothing below it
+		c.WireGuard = &wg
+	}
+	if c.CollectInterval.Std() < 100*time.Millisecond {
+		return nil, fmt.Errorf("%s: collect_interval: %s is less than 100ms", file, c.CollectInterval)
+	}
+	if c.WireGuard != nil {
+		if err := c.WireGuard.Validate(); err != nil {
+			return nil, conf.Locate(file, data, "wireguard", err)
+		}
+	}
+	return c, nil
+}
+
+// plan is what the engine has to do.
+func (c *Config) plan(features []*feature, log *slog.Logger) (*prom.Plan, error) {
+	s := prom.Settings{
+		File: c.file, Instance: c.Instance, Prometheus: c.sections.prometheus, Alertmanager: c.sections.alertmanager,
+		QueryURL: c.sections.queryURL,
+		Jobs:     []prom.Job{{Name: selfName, Path: metricsPath(selfName), Interval: c.CollectInterval.Std()}},
+	}
+	if len(s.Prometheus) == 0 {
+		s.Prometheus = []byte(defaultPrometheus)
+	}
+	for _, f := range features {
+		if f.collector != nil {
+			s.Jobs = append(s.Jobs, prom.Job{Name: f.name, Path: metricsPath(f.name), Interval: c.CollectInterval.Std()})
+		}
+		if c.BuiltinRules {
+			s.RuleNames = append(s.RuleNames, f.rules...)
+		}
+	}
+	return prom.NewPlan(s, rules.Files, log)
+}
+
+// build makes the features that the file names. Those of before whose section
+// has not changed are taken over as they are.
+func (c *Config) build(before []*feature, log *slog.Logger) ([]*feature, error) {
+	var features []*feature
+	add := func(name string, section any, ruleNames []string, make func(*slog.Logger) (collector.Collector, error)) error {
+		for _, f := range before {
+			if f.name == name && reflect.DeepEqual(f.section, section) {
+				features = append(features, f)
+				return nil
+			}
+		}
+		made, err := make(log.With("feature", name))
+		if err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+		features = append(features, newFeature(name, section, ruleNames, made))
+		return nil
+	}
+	if c.WireGuard != nil {
+		if err := add("wireguard", *c.WireGuard, []string{"wireguard.yml"}, func(log *slog.Logger) (collector.Collector, error) {
+			return wireguard.New(*c.WireGuard, log)
+		}); err != nil {
+			return nil, err
+		}
+	}
+	return features, nil
+}
