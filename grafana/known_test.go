@@ -10,10 +10,12 @@ import (
 	"testing"
 
 	"github.com/goccy/go-yaml"
-	"github.com/orielhq/oriel/rules"
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/model/textparse"
 	"github.com/prometheus/prometheus/promql/parser"
+
+	"github.com/orielhq/oriel/rules"
 )
 
 // catalog is what an expression may name: the metrics of the golden files with their
@@ -87,12 +89,12 @@ func (c *catalog) addPage(b []byte) error {
 		}
 		var ls labels.Labels
 		p.Labels(&ls)
-		name := ls.Get(labels.MetricName)
+		name := ls.Get(model.MetricNameLabel)
 		if c.metrics[name] == nil {
 			c.metrics[name] = map[string]bool{}
 		}
 		ls.Range(func(l labels.Label) {
-			if l.Name != labels.MetricName {
+			if l.Name != model.MetricNameLabel {
 				c.metrics[name][l.Name], c.labels[l.Name] = true, true
 			}
 		})
@@ -151,7 +153,7 @@ func (c *catalog) selector(v *parser.VectorSelector) []error {
 		return []error{fmt.Errorf("metric %q is in no golden file", v.Name)}
 	}
 	var errs []error
-	scrape := []string{labels.MetricName, "instance", "job"}
+	scrape := []string{model.MetricNameLabel, "instance", "job"}
 	for _, m := range v.LabelMatchers {
 		switch {
 		case slices.Contains(scrape, m.Name), own[m.Name]:

@@ -13,6 +13,7 @@ import (
 
 	"github.com/goccy/go-yaml"
 	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/model/textparse"
 	"github.com/prometheus/prometheus/promql/parser"
@@ -255,7 +256,7 @@ func metricNames(expr parser.Expr) []string {
 	parser.Inspect(expr, func(n parser.Node, _ []parser.Node) error {
 		if v, ok := n.(*parser.VectorSelector); ok {
 			for _, m := range v.LabelMatchers {
-				if m.Name == labels.MetricName {
+				if m.Name == model.MetricNameLabel {
 					names = append(names, m.Value)
 				}
 			}
@@ -293,7 +294,7 @@ func golden(t *testing.T) map[string]bool {
 			if e == textparse.EntrySeries {
 				var ls labels.Labels
 				p.Labels(&ls)
-				known[ls.Get(labels.MetricName)] = true
+				known[ls.Get(model.MetricNameLabel)] = true
 			}
 		}
 	}

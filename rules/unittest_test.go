@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
 	"slices"
 	"sort"
@@ -194,9 +195,7 @@ func (c alertCase) check(t *testing.T, rs []*promrules.AlertingRule) {
 	want := make([]firing, 0, len(c.ExpAlerts))
 	for _, e := range c.ExpAlerts {
 		ls := map[string]string{labels.AlertName: c.Alertname}
-		for k, v := range e.Labels {
-			ls[k] = v
-		}
+		maps.Copy(ls, e.Labels)
 		want = append(want, firing{ls, e.Annotations})
 	}
 	byLabels := func(fs []firing) {

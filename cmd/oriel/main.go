@@ -10,10 +10,12 @@ import (
 	"github.com/orielhq/oriel/internal/app"
 )
 
-func main() {
+func main() { os.Exit(run()) }
+
+func run() int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	// A second signal ends the program at once.
 	context.AfterFunc(ctx, stop)
-	os.Exit(app.Main(ctx, os.Args[1:], os.Stdout, os.Stderr))
+	return app.Main(ctx, os.Args[1:], os.Stdout, os.Stderr)
 }

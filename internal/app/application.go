@@ -10,10 +10,11 @@ import (
 	"sync/atomic"
 
 	"github.com/coreos/go-systemd/v22/daemon"
-	"github.com/orielhq/oriel/internal/collector"
-	"github.com/orielhq/oriel/internal/prom"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"github.com/orielhq/oriel/internal/collector"
+	"github.com/orielhq/oriel/internal/prom"
 )
 
 // selfName is the collector of the program itself.

@@ -12,8 +12,9 @@ import (
 	"time"
 
 	"github.com/goccy/go-yaml"
-	demowireguard "github.com/orielhq/oriel/internal/demo/wireguard"
 	"github.com/spf13/cobra"
+
+	demowireguard "github.com/orielhq/oriel/internal/demo/wireguard"
 )
 
 func demoCommand() *cobra.Command {
@@ -69,8 +70,7 @@ func demo(ctx context.Context, f serveFlags, out io.Writer, log *slog.Logger) (e
 	if err := writeDemoConfig(f.config, mesh, filepath.Join(dir, "wireguard")); err != nil {
 		return err
 	}
-	_, _ = fmt.Fprintf(out, demoText, "http://"+f.web.Addresses[0])
-	return serve(ctx, f, log)
+	return serve(ctx, f, log, func(url string) { _, _ = fmt.Fprintf(out, demoText, url) })
 }
 
 // writeDemoConfig writes the configuration that a user of these devices would write.
@@ -104,9 +104,9 @@ Two WireGuard devices run in this process, wg-office and wg-backup, with peers t
   alerts       oriel promql 'ALERTS'
   everything   %s
 
-A peer that nobody named is reported within a minute (WireGuardUnknownPeerActive).
-"Lisbon branch" is cut off after 30 s. Its tunnel counts as stale after five minutes, not before: a healthy
-one renews its keys every two to three. WireGuardPeerStale fires a minute after that.
+"Lisbon branch" is cut off after 30 s. Its tunnel counts as stale after five minutes, not before: a healthy one
+renews its keys every two to three. WireGuardPeerStale fires a minute after that, and about then
+WireGuardUnknownPeerActive for a peer that nobody named.
 
 Ctrl-C ends it all; nothing stays behind.
 

@@ -3,16 +3,18 @@ package app
 import (
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"os"
 	"strconv"
 	"strings"
 
+	"github.com/spf13/cobra"
+
 	"github.com/orielhq/oriel/internal/collector"
 	"github.com/orielhq/oriel/internal/server"
 	"github.com/orielhq/oriel/internal/wireguard"
-	"github.com/spf13/cobra"
 )
 
 func exportCommand() *cobra.Command {
@@ -146,9 +148,8 @@ func (f *wireguardFlags) config() (wireguard.Config, error) {
 		if err != nil {
 			return c, fmt.Errorf("--wireguard.peer-file %q: %w", f.peerFile, err)
 		}
-		for key, name := range names {
-			c.Names[key] = name // the file wins, as there
-		}
+		// the file wins, as there
+		maps.Copy(c.Names, names)
 	}
 	return c, c.Validate()
 }

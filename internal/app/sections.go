@@ -26,13 +26,7 @@ func findSections(data []byte) (sections, error) {
 	if err != nil || len(file.Docs) == 0 {
 		return s, err
 	}
-	var entries []*ast.MappingValueNode
-	switch body := file.Docs[0].Body.(type) {
-	case *ast.MappingNode:
-		entries = body.Values
-	case *ast.MappingValueNode:
-		entries = []*ast.MappingValueNode{body}
-	}
+	entries := entriesOf(file.Docs[0].Body)
 	lines := bytes.SplitAfter(data, []byte("\n"))
 	for i, entry := range entries {
 		name := entry.Key.GetToken().Value
@@ -76,17 +70,12 @@ func cut(lines [][]byte, entry *ast.MappingValueNode, end int) ([]byte, error) {
 
 // takeQueryURL removes the one key that is not Prometheus' own.
 func (s *sections) takeQueryURL(text []byte, value ast.Node) []byte {
-	m, ok := value.(*ast.MappingNode)
-	if !ok {
-		if single, one := value.(*ast.MappingValueNode); one {
-			m = &ast.MappingNode{Values: []*ast.MappingValueNode{single}}
-		} else {
-			return text
-		}
+	if m, ok := value.(*ast.MappingNode); ok && m.IsFlowStyle {
+		return text // on one line there is nothing to take out: Prometheus will refuse the key
 	}
-	for _, entry := range m.Values {
+	for _, entry := range entriesOf(value) {
 		key := entry.Key.GetToken()
-		if key.Value != "query_url" || m.IsFlowStyle {
+		if key.Value != "query_url" {
 			continue
 		}
 		s.queryURL = entry.Value.GetToken().Value
@@ -95,4 +84,15 @@ func (s *sections) takeQueryURL(text []byte, value ast.Node) []byte {
 		return bytes.Join(lines, nil)
 	}
 	return text
+}
+
+// entriesOf returns the keys and values of a mapping.
+func entriesOf(node ast.Node) []*ast.MappingValueNode {
+	switch n := node.(type) {
+	case *ast.MappingNode:
+		return n.Values
+	case *ast.MappingValueNode:
+		return []*ast.MappingValueNode{n}
+	}
+	return nil
 }

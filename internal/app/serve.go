@@ -14,10 +14,11 @@ import (
 	"time"
 
 	"github.com/coreos/go-systemd/v22/daemon"
+	"github.com/spf13/cobra"
+
 	"github.com/orielhq/oriel/internal/prom"
 	"github.com/orielhq/oriel/internal/server"
 	"github.com/orielhq/oriel/rules"
-	"github.com/spf13/cobra"
 )
 
 const (
@@ -48,7 +49,7 @@ func serveCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return serve(cmd.Context(), f, log)
+			return serve(cmd.Context(), f, log, func(string) {})
 		},
 	}
 	f.add(cmd)
@@ -69,8 +70,9 @@ func (f *serveFlags) add(cmd *cobra.Command) {
 }
 
 // serve runs until ctx is done. What it starts last it stops first: requests
-// end, then collectors, then the engine writes out what it holds.
-func serve(ctx context.Context, f serveFlags, log *slog.Logger) error {
+// end, then collectors, then the engine writes out what it holds. ready is
+// called with the server's URL when it answers.
+func serve(ctx context.Context, f serveFlags, log *slog.Logger, ready func(url string)) error {
 	start := time.Now()
 	cfg, err := loadConfig(f.config)
 	if err != nil {
@@ -92,6 +94,7 @@ func serve(ctx context.Context, f serveFlags, log *slog.Logger) error {
 	}
 	log.Info("ready", "address", strings.Join(srv.Addrs(), ","), "after", time.Since(start).Round(time.Millisecond).String())
 	a.ready.Store(true)
+	ready(defaultURL(srv.Addrs()[0], f.web.WebConfigFile))
 	_, _ = daemon.SdNotify(false, daemon.SdNotifyReady) // no systemd is no error
 	return a.run(ctx, srv)
 }

@@ -105,7 +105,6 @@ func (s *Set) Only(name string) (*Set, bool) {
 
 // Gather collects with a deadline of ten seconds: prometheus.Gatherer.
 func (s *Set) Gather() ([]*dto.MetricFamily, error) {
-	//nolint:usetesting // the interface has no context
 	ctx, cancel := context.WithTimeout(context.Background(), defaultTimeout)
 	defer cancel()
 	return s.GatherContext(ctx)
@@ -211,7 +210,7 @@ func (m *member) collect(ctx context.Context) ([]prometheus.Metric, error) {
 
 // drain lets an abandoned call go on to its end without blocking on its channel.
 func drain(ch <-chan prometheus.Metric) {
-	for range ch { //nolint:revive // nothing to do
+	for range ch {
 	}
 }
 

@@ -151,7 +151,7 @@ func TestSecretIsNeverPrinted(t *testing.T) {
 	}
 	for how, got := range map[string]string{
 		"yaml": string(y), "json": string(j), "%v": fmt.Sprintf("%v", s), "%+v": fmt.Sprintf("%+v", s),
-		"%#v": fmt.Sprintf("%#v", s), "%s": fmt.Sprintf("%s", s.Token), "%q": fmt.Sprintf("%q", s.Token), "log": s.Token.LogValue().String(),
+		"%#v": fmt.Sprintf("%#v", s), "%s": s.Token.String(), "%q": fmt.Sprintf("%q", s.Token), "log": s.Token.LogValue().String(),
 	} {
 		if strings.Contains(got, text) {
 			t.Errorf("%s shows the secret: %s", how, got)

@@ -190,8 +190,8 @@ func setDirectory(cfg *amconfig.Config, dir string) {
 	}
 	for _, r := range cfg.Receivers {
 		fields := reflect.ValueOf(r)
-		for i := range fields.NumField() {
-			if list := fields.Field(i); list.Kind() == reflect.Slice {
+		for _, list := range fields.Fields() {
+			if list.Kind() == reflect.Slice {
 				for j := range list.Len() {
 					setHTTPDirectory(list.Index(j), dir)
 				}
@@ -209,7 +209,7 @@ func setHTTPDirectory(receiver reflect.Value, dir string) {
 	if !field.IsValid() {
 		return
 	}
-	if c, ok := field.Interface().(*commoncfg.HTTPClientConfig); ok && c != nil {
+	if c, ok := reflect.TypeAssert[*commoncfg.HTTPClientConfig](field); ok && c != nil {
 		c.SetDirectory(dir)
 	}
 }

@@ -79,7 +79,7 @@ func newNotifier(m *memory, reg prometheus.Registerer, log *slog.Logger) *notifi
 			if internal(req.URL.Host) {
 				client = inside
 			}
-			return client.Do(req.WithContext(ctx))
+			return client.Do(req.WithContext(ctx)) //nolint:gosec // where the operator's configuration says alerts go
 		},
 	}, model.UTF8Validation, log)
 }

@@ -5,9 +5,10 @@ import (
 	"slices"
 	"time"
 
-	"github.com/orielhq/oriel/internal/collector"
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
+
+	"github.com/orielhq/oriel/internal/collector"
 )
 
 const (

@@ -206,8 +206,7 @@ func ParsePeerFile(r io.Reader) (map[string]string, error) {
 		} `toml:"peer"`
 	}
 	err := toml.NewDecoder(io.LimitReader(r, maxNameFile)).DisallowUnknownFields().Decode(&file)
-	var strict *toml.StrictMissingError
-	if errors.As(err, &strict) {
+	if strict, ok := errors.AsType[*toml.StrictMissingError](err); ok {
 		return nil, fmt.Errorf("unknown key:\n%s", strict.String())
 	}
 	if err != nil {

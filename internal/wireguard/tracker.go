@@ -23,17 +23,16 @@ type snapshot struct {
 }
 
 type deviceView struct {
-	device   *Device // nil if it could not be read
-	err      error
-	name     string
-	labels   collector.Labels // device, interface
-	iface    iface
-	pool     pool
-	peers    []peerView
-	created  uint64
-	removed  uint64
-	rekeyed  uint64
-	hasStats bool
+	device  *Device // nil if it could not be read
+	err     error
+	name    string
+	labels  collector.Labels // device, interface
+	iface   iface
+	pool    pool
+	peers   []peerView
+	created uint64
+	removed uint64
+	rekeyed uint64
 }
 
 type peerView struct {

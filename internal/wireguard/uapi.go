@@ -97,11 +97,11 @@ func (p *uapiParser) line(line []byte) error {
 	case "listen_port":
 		var n uint64
 		n, ok = number(value, 16)
-		p.dev.ListenPort = uint16(n)
+		p.dev.ListenPort = uint16(n) //nolint:gosec // number has checked the bits
 	case "fwmark":
 		var n uint64
 		n, ok = number(value, 32)
-		p.dev.FirewallMark = uint32(n)
+		p.dev.FirewallMark = uint32(n) //nolint:gosec // number has checked the bits
 	case "public_key":
 		p.endPeer()
 		if len(p.dev.Peers) >= p.maxPeers {
@@ -143,17 +143,17 @@ func (p *uapiParser) peerLine(key, value []byte) error {
 		p.allowed = append(p.allowed, prefix)
 	case "persistent_keepalive_interval":
 		n, ok = number(value, 16)
-		p.peer.Keepalive = time.Duration(n) * time.Second
+		p.peer.Keepalive = time.Duration(n) * time.Second //nolint:gosec // number has checked the bits
 	case "rx_bytes":
 		p.peer.ReceiveBytes, ok = number(value, 64)
 	case "tx_bytes":
 		p.peer.TransmitBytes, ok = number(value, 64)
 	case "last_handshake_time_sec":
 		n, ok = number(value, 62)
-		p.sec = int64(n)
+		p.sec = int64(n) //nolint:gosec // number has checked the bits
 	case "last_handshake_time_nsec":
 		n, ok = number(value, 31)
-		p.nsec = int64(n)
+		p.nsec = int64(n) //nolint:gosec // number has checked the bits
 	}
 	p.bad = p.bad || !ok
 	return nil

@@ -14,8 +14,9 @@ import (
 	"sync"
 	"time"
 
-	"github.com/orielhq/oriel/internal/conf"
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/orielhq/oriel/internal/conf"
 )
 
 // maxPeersLimit is wireguard-go's own limit of peers to a device (device.MaxPeers).
