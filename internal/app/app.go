@@ -83,32 +83,29 @@ func (f *logFlags) logger(w io.Writer) (*slog.Logger, error) {
 	return nil, &usageError{fmt.Errorf("--log.format %q: want logfmt or json", f.format)}
 }
 
-// atLeast hides what is below level, for parts that talk too much, unless the user asked for debug.
-func atLeast(level slog.Level, log *slog.Logger) *slog.Logger {
+// warnings hides what is less than a warning, for parts that talk too much, unless the user asked for debug.
+func warnings(log *slog.Logger) *slog.Logger {
 	if log.Enabled(context.Background(), slog.LevelDebug) {
 		return log
 	}
-	return slog.New(&levelHandler{log.Handler(), level})
+	return slog.New(&warningHandler{log.Handler()})
 }
 
-type levelHandler struct {
-	slog.Handler
-	level slog.Level
-}
+type warningHandler struct{ slog.Handler }
 
 // Enabled tells whether a record passes.
-func (h *levelHandler) Enabled(ctx context.Context, level slog.Level) bool {
-	return level >= h.level && h.Handler.Enabled(ctx, level)
+func (h *warningHandler) Enabled(ctx context.Context, level slog.Level) bool {
+	return level >= slog.LevelWarn && h.Handler.Enabled(ctx, level)
 }
 
 // WithAttrs keeps the level.
-func (h *levelHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
-	return &levelHandler{h.Handler.WithAttrs(attrs), h.level}
+func (h *warningHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return &warningHandler{h.Handler.WithAttrs(attrs)}
 }
 
 // WithGroup keeps the level.
-func (h *levelHandler) WithGroup(name string) slog.Handler {
-	return &levelHandler{h.Handler.WithGroup(name), h.level}
+func (h *warningHandler) WithGroup(name string) slog.Handler {
+	return &warningHandler{h.Handler.WithGroup(name)}
 }
 
 // oneLine shortens an error for a log: the first line says it, the rest are excerpts for people.

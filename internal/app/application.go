@@ -130,7 +130,7 @@ func (a *application) replace() error {
 	if err != nil {
 		return err
 	}
-	plan, err := cfg.plan(features, atLeast(slog.LevelWarn, a.log))
+	plan, err := cfg.plan(features, warnings(a.log))
 	if err != nil {
 		return err
 	}

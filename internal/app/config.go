@@ -34,6 +34,7 @@ type Config struct {
 	WireGuard *wireguard.Config `yaml:"wireguard"`
 
 	file     string
+	source   []byte
 	sections sections
 }
 
@@ -74,7 +75,7 @@ func loadConfig(file string) (*Config, error) {
 
 func parseConfig(file string, data []byte) (*Config, error) {
 	c := defaultConfig()
-	c.file = file
+	c.file, c.source = file, data
 	if err := conf.Decode(file, data, c); err != nil {
 		return nil, err
 	}
@@ -100,7 +101,7 @@ func parseConfig(file string, data []byte) (*Config, error) {
 // plan is what the engine has to do.
 func (c *Config) plan(features []*feature, log *slog.Logger) (*prom.Plan, error) {
 	s := prom.Settings{
-		File: c.file, Instance: c.Instance, Prometheus: c.sections.prometheus, Alertmanager: c.sections.alertmanager,
+		File: c.file, Source: c.source, Instance: c.Instance, Prometheus: c.sections.prometheus, Alertmanager: c.sections.alertmanager,
 		QueryURL: c.sections.queryURL,
 		Jobs:     []prom.Job{{Name: selfName, Path: metricsPath(selfName), Interval: c.CollectInterval.Std()}},
 	}

@@ -104,14 +104,14 @@ func (a *application) open(ctx context.Context, f serveFlags, cfg *Config) error
 	var err error
 	if a.engine, err = prom.New(prom.Config{
 		Dir: f.dataDir, ExternalURL: f.externalURL, Rules: rules.Files, Metrics: http.HandlerFunc(a.metrics),
-	}, atLeast(slog.LevelWarn, a.log)); err != nil {
+	}, warnings(a.log)); err != nil {
 		return err
 	}
 	features, err := cfg.build(nil, a.log)
 	if err != nil {
 		return err
 	}
-	plan, err := cfg.plan(features, atLeast(slog.LevelWarn, a.log))
+	plan, err := cfg.plan(features, warnings(a.log))
 	if err != nil {
 		return err
 	}

@@ -126,7 +126,9 @@ func (s *Set) GatherContext(ctx context.Context) ([]*dto.MetricFamily, error) {
 				s.log.Warn("drop family", "metric", f.Name, "err", err)
 			}
 		}
-		families = append(families, mf)
+		if len(mf.Metric) > 0 {
+			families = append(families, mf)
+		}
 	}
 	return families, nil
 }

@@ -30,11 +30,16 @@ func (s *Set) WriteText(ctx context.Context, w io.Writer) error {
 			if _, err := expfmt.MetricFamilyToText(out, f.plain); err != nil {
 				return err
 			}
-		} else if _, err := out.Write(f.wide[0].appendHeader(out.AvailableBuffer())); err != nil {
-			return err
 		}
+		headed := f.plain != nil
 		for _, wide := range f.wide {
 			for labels, v := range wide.Series {
+				if !headed {
+					if _, err := out.Write(wide.appendHeader(out.AvailableBuffer())); err != nil {
+						return err
+					}
+					headed = true
+				}
 				if _, err := out.Write(appendSeries(out.AvailableBuffer(), wide.Name, labels, v)); err != nil {
 					return err
 				}

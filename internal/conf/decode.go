@@ -9,11 +9,16 @@ import (
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/parser"
 )
 
 // Decode reads one YAML document into v. Unknown and repeated keys are errors.
 // An error names file and shows the line it is about, with a few around it.
 func Decode(file string, data []byte, v any) error {
+	// The library sets v to zero when there is nothing to decode; its defaults shall stay.
+	if file, err := parser.ParseBytes(data, 0); err == nil && (len(file.Docs) == 0 || file.Docs[0].Body == nil) {
+		return nil
+	}
 	dec := yaml.NewDecoder(bytes.NewReader(data), yaml.Strict())
 	if err := dec.Decode(v); err != nil && !errors.Is(err, io.EOF) {
 		return fmt.Errorf("%s: %s", file, strings.TrimSpace(yaml.FormatError(err, false, true)))

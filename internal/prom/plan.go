@@ -21,6 +21,8 @@ import (
 type Settings struct {
 	// File is the configuration file's name, for errors; relative paths start in its folder.
 	File string
+	// Source is that file's text, to show the lines that an error names.
+	Source []byte
 	// Prometheus and Alertmanager are configurations as those programs read
 	// them. A section of a larger file comes with blank lines before it, so that
 	// line numbers in errors are the file's. Empty means defaults.
@@ -52,7 +54,7 @@ func NewPlan(s Settings, builtin fs.FS, log *slog.Logger) (*Plan, error) {
 	p := &Plan{settings: s}
 	var err error
 	if p.prometheus, err = config.Load(string(s.Prometheus), log); err != nil {
-		return nil, explain(s.File, "prometheus", s.Prometheus, err)
+		return nil, explain(s, "prometheus", err)
 	}
 	dir := filepath.Dir(s.File)
 	p.prometheus.SetDirectory(dir)
@@ -69,7 +71,7 @@ func NewPlan(s Settings, builtin fs.FS, log *slog.Logger) (*Plan, error) {
 		am = []byte(defaultAlertmanager)
 	}
 	if p.alertmanager, err = amconfig.Load(string(am)); err != nil {
-		return nil, explain(s.File, "alertmanager", s.Alertmanager, err)
+		return nil, explain(s, "alertmanager", err)
 	}
 	setDirectory(p.alertmanager, dir)
 	if s.QueryURL != "" {
@@ -119,13 +121,13 @@ func (p *Plan) checkRules(builtin fs.FS, log *slog.Logger) error {
 var lineInError = regexp.MustCompile(`\bline (\d+)`)
 
 // explain adds the lines of the file that an error of Prometheus' YAML library names.
-func explain(file, section string, data []byte, err error) error {
+func explain(s Settings, section string, err error) error {
 	found := lineInError.FindStringSubmatch(err.Error())
 	if found == nil {
-		return fmt.Errorf("%s: %s: %w", file, section, err)
+		return fmt.Errorf("%s: %s: %w", s.File, section, err)
 	}
 	line, _ := strconv.Atoi(found[1]) // digits only
-	lines := strings.Split(string(data), "\n")
+	lines := strings.Split(string(s.Source), "\n")
 	var shown strings.Builder
 	for n := max(1, line-2); n <= min(line+1, len(lines)); n++ {
 		mark := ' '
@@ -134,5 +136,5 @@ func explain(file, section string, data []byte, err error) error {
 		}
 		fmt.Fprintf(&shown, "\n%c %3d | %s", mark, n, lines[n-1])
 	}
-	return fmt.Errorf("%s: %s: %w%s", file, section, err, shown.String())
+	return fmt.Errorf("%s: %s: %w%s", s.File, section, err, shown.String())
 }

@@ -12,12 +12,13 @@ import (
 	"net/http"
 	"net/url"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/common/model"
+	"github.com/prometheus/common/version"
 	"github.com/prometheus/prometheus/discovery"
 	_ "github.com/prometheus/prometheus/discovery/file" // file_sd_configs
 	_ "github.com/prometheus/prometheus/discovery/http" // http_sd_configs; every other plug-in costs tens of megabytes
@@ -34,8 +35,8 @@ import (
 )
 
 func init() {
-	// Metric and label names follow UTF-8 as in Prometheus 3.
-	model.NameValidationScheme = model.UTF8Validation //nolint:staticcheck // the engine's parsers still read it
+	// Alertmanager's API tells its version from this global of the library; nothing else of ours reads it.
+	version.Version = strings.TrimPrefix(moduleVersion("github.com/prometheus/alertmanager"), "v")
 }
 
 // Config is what stays the same while the engine runs; Settings is what a reload changes.
@@ -130,8 +131,8 @@ func (e *Engine) openManagers(base context.Context) error {
 	}
 	sdCtx, stopSD := context.WithCancel(base)
 	e.stopSD = stopSD
-	e.scrapeSD = discovery.NewManager(sdCtx, e.log, e.registry, sdMetrics, discovery.Name("scrape"))
-	e.notifySD = discovery.NewManager(sdCtx, e.log, e.registry, sdMetrics, discovery.Name("notify"))
+	e.scrapeSD = discovery.NewManager(sdCtx, e.log, e.registry, sdMetrics, discovery.Name("scrape"), discovery.Updatert(discoveryInterval))
+	e.notifySD = discovery.NewManager(sdCtx, e.log, e.registry, sdMetrics, discovery.Name("notify"), discovery.Updatert(discoveryInterval))
 	if e.scrapeSD == nil || e.notifySD == nil {
 		return errors.New("register discovery manager")
 	}
@@ -163,7 +164,13 @@ func (e *Engine) Run(ctx context.Context) error {
 	g.Go(func() error { return ignoreCanceled(e.notifySD.Run()) })
 	g.Go(func() error { return e.scraper.Run(e.scrapeSD.SyncCh()) })
 	g.Go(func() error { e.notifier.Run(e.notifySD.SyncCh()); return nil })
-	g.Go(func() error { e.rules.Run(); return nil })
+	g.Go(func() error {
+		// An alert that fires before the notifier knows where to send it would
+		// be sent a minute later (the resend delay).
+		e.waitForAlertmanager(gctx)
+		e.rules.Run() // also when ctx is done: Stop waits for it
+		return nil
+	})
 	g.Go(func() error { return e.web.Run(webCtx, e.memory.listeners(hostAPI), "") })
 	g.Go(func() error { return e.memory.serve(webCtx, hostMetrics, e.cfg.Metrics) })
 	g.Go(func() error { return e.memory.serve(webCtx, hostAlertmanager, e.alerts) })
@@ -180,6 +187,19 @@ func (e *Engine) Run(ctx context.Context) error {
 	e.web.SetReady(web.Ready)
 	err := g.Wait()
 	return errors.Join(err, e.Close())
+}
+
+// waitForAlertmanager waits until the notifier has found the embedded Alertmanager, or ctx is done.
+func (e *Engine) waitForAlertmanager(ctx context.Context) {
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for len(e.notifier.Alertmanagers()) == 0 {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
 }
 
 // Close closes the storage and Alertmanager. Run does it at its end; it is for an engine that was opened and never ran.

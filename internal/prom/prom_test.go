@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -248,6 +249,7 @@ func TestNewPlanShowsTheLine(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			tt.s.File = "oriel.yml"
+			tt.s.Source = slices.Concat(tt.s.Prometheus, tt.s.Alertmanager)
 			_, err := NewPlan(tt.s, nil, quiet)
 			if err == nil {
 				t.Fatal("no error")

@@ -16,6 +16,10 @@ import (
 
 // Prometheus' own defaults (cmd/prometheus, --query.* and --storage.*).
 const (
+	// discoveryInterval bounds how often new targets are taken over. Prometheus
+	// waits 5 s, for service discoveries that talk all the time; ours do not.
+	discoveryInterval = time.Second
+
 	maxSamples       = 50_000_000
 	queryTimeout     = 2 * time.Minute
 	lookback         = 5 * time.Minute

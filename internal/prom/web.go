@@ -31,7 +31,7 @@ func newWeb(base context.Context, e *Engine, p parser.Parser) *web.Handler {
 		RuleManager:     e.rules,
 		Notifier:        e.notifier,
 		Version: &web.PrometheusVersion{
-			Version: moduleVersion(), Revision: version.Revision, Branch: version.Branch,
+			Version: prometheusVersion(), Revision: version.Revision, Branch: version.Branch,
 			BuildUser: version.BuildUser, BuildDate: version.BuildDate, GoVersion: runtime.Version(),
 		},
 		// A Thanos sidecar reads these two before it ships blocks.
@@ -106,16 +106,24 @@ func asksForSeries(u *url.URL) bool {
 	}
 }
 
-// moduleVersion is the version of the embedded Prometheus as its API reports it,
-// by which Grafana decides what it can do: module v0.315.2 is Prometheus 3.15.2.
-func moduleVersion() string {
-	info, _ := debug.ReadBuildInfo()
-	for info != nil && len(info.Deps) > 0 {
-		dep := info.Deps[0]
-		if major, ok := strings.CutPrefix(dep.Version, "v0."); ok && dep.Path == "github.com/prometheus/prometheus" && len(major) > 3 {
-			return major[:1] + "." + strings.TrimPrefix(major[1:], "0")
-		}
-		info.Deps = info.Deps[1:]
+// prometheusVersion is the version of the embedded Prometheus as its API reports
+// it, by which Grafana decides what it can do: module v0.315.2 is Prometheus 3.15.2.
+func prometheusVersion() string {
+	module := moduleVersion("github.com/prometheus/prometheus")
+	if rest, ok := strings.CutPrefix(module, "v0."); ok && len(rest) > 3 {
+		return rest[:1] + "." + strings.TrimPrefix(rest[1:], "0")
 	}
 	return "3.0.0"
+}
+
+// moduleVersion is the version of a library in this program, empty if unknown.
+func moduleVersion(path string) string {
+	if info, ok := debug.ReadBuildInfo(); ok {
+		for _, dep := range info.Deps {
+			if dep.Path == path {
+				return dep.Version
+			}
+		}
+	}
+	return ""
 }

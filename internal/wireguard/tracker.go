@@ -1,7 +1,6 @@
 package wireguard
 
 import (
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/netip"
@@ -52,15 +51,18 @@ type fileView struct {
 	ok   bool
 }
 
-// err joins the devices' errors.
+// err tells that devices could not be read; the log has said which, when it began.
 func (s *snapshot) err() error {
-	var errs []error
+	failed := 0
 	for _, d := range s.devices {
 		if d.err != nil {
-			errs = append(errs, fmt.Errorf("device %q: %w", d.name, d.err))
+			failed++
 		}
 	}
-	return errors.Join(errs...)
+	if failed == 0 {
+		return nil
+	}
+	return fmt.Errorf("%d of %d devices could not be read", failed, len(s.devices))
 }
 
 // tracker remembers, from reading to reading, what the devices do not count
