@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -13,16 +14,28 @@ import (
 
 var quiet = slog.New(slog.DiscardHandler)
 
+// notes is what fakes did, in order.
+type notes struct {
+	mu   sync.Mutex // guards list
+	list []string
+}
+
+func (n *notes) add(s string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.list = append(n.list, s)
+}
+
 // fake is a feature that notes what is done with it.
 type fake struct {
 	name  string
-	notes *[]string
+	notes *notes
 	open  error
 	run   error
 }
 
 func (f *fake) Open(context.Context) error {
-	*f.notes = append(*f.notes, "open "+f.name)
+	f.notes.add("open " + f.name)
 	return f.open
 }
 
@@ -31,15 +44,15 @@ func (f *fake) Run(ctx context.Context) error {
 		return f.run
 	}
 	<-ctx.Done()
-	*f.notes = append(*f.notes, "end "+f.name)
+	f.notes.add("end " + f.name)
 	return nil
 }
 
 func TestReplaceStopsTheOldBeforeItStartsTheNew(t *testing.T) {
-	var notes []string
-	a := newFeature("a", 1, nil, &fake{name: "a1", notes: &notes})
-	kept := newFeature("k", 1, nil, &fake{name: "k", notes: &notes})
-	b := newFeature("a", 2, nil, &fake{name: "a2", notes: &notes})
+	var did notes
+	a := newFeature("a", 1, nil, &fake{name: "a1", notes: &did})
+	kept := newFeature("k", 1, nil, &fake{name: "k", notes: &did})
+	b := newFeature("a", 2, nil, &fake{name: "a2", notes: &did})
 	r := newRunning(quiet)
 	if err := r.replace(t.Context(), nil, []*feature{a, kept}); err != nil {
 		t.Fatal(err)
@@ -48,19 +61,19 @@ func TestReplaceStopsTheOldBeforeItStartsTheNew(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.stopAll()
-	if diff := cmp.Diff([]string{"open a1", "open k", "end a1", "open a2"}, notes[:4]); diff != "" {
+	if diff := cmp.Diff([]string{"open a1", "open k", "end a1", "open a2"}, did.list[:4]); diff != "" {
 		t.Errorf("order (-want +got):\n%s", diff)
 	}
-	if len(notes) != 6 {
-		t.Errorf("notes = %v; want both ended", notes)
+	if len(did.list) != 6 {
+		t.Errorf("notes = %v; want both ended", did.list)
 	}
 }
 
 func TestFailedStartBringsTheOldBack(t *testing.T) {
-	var notes []string
-	a := newFeature("a", 1, nil, &fake{name: "a1", notes: &notes})
-	fresh := newFeature("x", 1, nil, &fake{name: "x", notes: &notes})
-	bad := newFeature("a", 2, nil, &fake{name: "a2", notes: &notes, open: errors.New("address in use")})
+	var did notes
+	a := newFeature("a", 1, nil, &fake{name: "a1", notes: &did})
+	fresh := newFeature("x", 1, nil, &fake{name: "x", notes: &did})
+	bad := newFeature("a", 2, nil, &fake{name: "a2", notes: &did, open: errors.New("address in use")})
 	r := newRunning(quiet)
 	if err := r.replace(t.Context(), nil, []*feature{a}); err != nil {
 		t.Fatal(err)
@@ -69,16 +82,16 @@ func TestFailedStartBringsTheOldBack(t *testing.T) {
 	if err == nil || err.Error() != "a: address in use" {
 		t.Errorf("replace = %v; want the reason", err)
 	}
-	if diff := cmp.Diff([]string{"open a1", "end a1", "open x", "open a2", "end x", "open a1"}, notes); diff != "" {
+	if diff := cmp.Diff([]string{"open a1", "end a1", "open x", "open a2", "end x", "open a1"}, did.list); diff != "" {
 		t.Errorf("order (-want +got):\n%s", diff)
 	}
 	r.stopAll()
 }
 
 func TestRunThatFailsIsReported(t *testing.T) {
-	var notes []string
+	var did notes
 	r := newRunning(quiet)
-	if err := r.replace(t.Context(), nil, []*feature{newFeature("a", 1, nil, &fake{name: "a", notes: &notes, run: errors.New("gone")})}); err != nil {
+	if err := r.replace(t.Context(), nil, []*feature{newFeature("a", 1, nil, &fake{name: "a", notes: &did, run: errors.New("gone")})}); err != nil {
 		t.Fatal(err)
 	}
 	if err := <-r.failed; err == nil || err.Error() != "a: gone" {

@@ -1,0 +1,156 @@
+// Command bench measures Oriel beside the programs it stands in for, in the
+// same run on the same machine, and prints a table. CPU time is the kernel's
+// count for the process, so that a busy machine does not change it much.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+	"time"
+)
+
+func main() {
+	if len(os.Args) == 3 && os.Args[1] == usualArg {
+		if err := usual(os.Args[2]); err != nil {
+			fmt.Fprintln(os.Stderr, "bench:", err)
+			os.Exit(1)
+		}
+		return
+	}
+	if err := run(); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+// tools are the programs measured.
+type tools struct{ dir, oriel, prometheus string }
+
+func run() error {
+	dir, err := os.MkdirTemp("", "oriel-bench-")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	t := tools{dir: dir, oriel: filepath.Join(dir, "oriel"), prometheus: filepath.Join(dir, "prometheus")}
+	for _, b := range [][]string{
+		{"-C", "..", "build", "-o", t.oriel, "./cmd/oriel"},
+		// Of the service discoveries only those that Oriel has too: they cost memory, not time.
+		{"build", "-tags", "remove_all_sd,enable_file_sd,enable_http_sd", "-o", t.prometheus, "github.com/prometheus/prometheus/cmd/prometheus"},
+	} {
+		fmt.Fprintln(os.Stderr, "go", strings.Join(b, " "))
+		cmd := exec.Command("go", b...)
+		cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr
+		if err := cmd.Run(); err != nil {
+			return fmt.Errorf("go %s: %w", b[0], err)
+		}
+	}
+	fmt.Printf("%d cores, %s\n\n", runtime.NumCPU(), runtime.Version())
+	return errors.Join(exporters(t), idle(t), engines(t))
+}
+
+// process is a program being measured.
+type process struct {
+	cmd  *exec.Cmd
+	done chan struct{}
+}
+
+func start(name string, args ...string) (*process, error) {
+	p := &process{cmd: exec.Command(name, args...), done: make(chan struct{})}
+	p.cmd.Stderr = io.Discard
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if err := p.cmd.Start(); err != nil {
+		return nil, err
+	}
+	go func() { _ = p.cmd.Wait(); close(p.done) }()
+	return p, nil
+}
+
+func (p *process) stop() {
+	_ = p.cmd.Process.Signal(syscall.SIGTERM)
+	select {
+	case <-p.done:
+	case <-time.After(20 * time.Second):
+		_ = p.cmd.Process.Kill()
+		<-p.done
+	}
+}
+
+// cpu is the processor time used so far, of all threads, in user and kernel mode.
+func (p *process) cpu() time.Duration {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.cmd.Process.Pid))
+	if err != nil {
+		return 0
+	}
+	_, after, _ := strings.Cut(string(stat), ") ")
+	var skip string
+	var user, system int64
+	fields := make([]any, 13)
+	for i := range fields {
+		fields[i] = &skip
+	}
+	fields[11], fields[12] = &user, &system
+	if _, err := fmt.Sscan(after, fields...); err != nil {
+		return 0
+	}
+	return time.Duration(user+system) * 10 * time.Millisecond // USER_HZ is 100 on every Linux
+}
+
+// memory returns a line of /proc/PID/status in MB: VmRSS, VmHWM or RssAnon.
+func (p *process) memory(what string) float64 {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
+	if err != nil {
+		return 0
+	}
+	for line := range strings.Lines(string(b)) {
+		if value, ok := strings.CutPrefix(line, what+":"); ok {
+			var kb float64
+			_, _ = fmt.Sscan(value, &kb)
+			return kb / 1024
+		}
+	}
+	return 0
+}
+
+// fetch reads a page and returns its size. With no transparent gzip: what the client asks for is what it gets.
+func fetch(url string, gzip bool) (int64, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return 0, err
+	}
+	if gzip {
+		r.Header.Set("Accept-Encoding", "gzip")
+	}
+	resp, err := (&http.Transport{DisableCompression: true}).RoundTrip(r)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	n, err := io.Copy(io.Discard, resp.Body)
+	if resp.StatusCode != http.StatusOK {
+		err = errors.Join(err, fmt.Errorf("%s: %s", url, resp.Status))
+	}
+	return n, err
+}
+
+// waitFor asks until there is an answer.
+func waitFor(url string) error {
+	var err error
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+		if _, err = fetch(url, false); err == nil {
+			return nil
+		}
+	}
+	return err
+}
