@@ -197,6 +197,7 @@ func export(cmd *cobra.Command, log *slog.Logger, web server.Config, path, name 
 	if err := srv.Open(cmd.Context()); err != nil {
 		return err
 	}
+	smallHeap()
 	log.Info("exporting", "feature", name, "address", strings.Join(srv.Addrs(), ","), "path", path)
 	return srv.Run(cmd.Context())
 }

@@ -21,7 +21,8 @@ type Family struct {
 	Help string
 	Type dto.MetricType // COUNTER or GAUGE
 	// Series yields each series once, its labels and its value. It may be
-	// called several times and from several goroutines.
+	// called several times and from several goroutines. A label text need only
+	// last until yield returns: a maker of many may build them all in one buffer.
 	Series iter.Seq2[Labels, float64]
 }
 
@@ -92,7 +93,7 @@ func (f *Family) expand(mf *dto.MetricFamily) error {
 	for labels, v := range f.Series {
 		m := &dto.Metric{}
 		var err error
-		if m.Label, err = labels.pairs(); err != nil {
+		if m.Label, err = Labels(strings.Clone(string(labels))).pairs(); err != nil {
 			return err
 		}
 		if f.Type == dto.MetricType_COUNTER {

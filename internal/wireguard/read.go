@@ -42,6 +42,9 @@ type reader struct {
 
 	busyMu sync.Mutex
 	busy   map[string]struct{} // kernel reads that have not returned
+
+	lastMu sync.Mutex
+	last   map[string]*Device // the reading before, which tells how much room the next one takes
 }
 
 // readAll returns a reading for each device, sorted by name, also for one that
@@ -82,6 +85,7 @@ func (r *reader) readAll(ctx context.Context) []reading {
 		})
 	}
 	wg.Wait()
+	r.remember(readings)
 	return readings
 }
 
@@ -107,6 +111,26 @@ func (r *reader) sockets() []string {
 	return names
 }
 
+// before returns the last reading of a device, nil if there is none.
+func (r *reader) before(name string) *Device {
+	r.lastMu.Lock()
+	defer r.lastMu.Unlock()
+	return r.last[name]
+}
+
+// remember keeps the readings, and forgets devices that are gone.
+func (r *reader) remember(readings []reading) {
+	last := make(map[string]*Device, len(readings))
+	for _, reading := range readings {
+		if reading.device != nil {
+			last[reading.name] = reading.device
+		}
+	}
+	r.lastMu.Lock()
+	defer r.lastMu.Unlock()
+	r.last = last
+}
+
 // readSocket asks a userspace device. The socket's file is never touched:
 // changing its mode or owner makes wireguard-go exit.
 func (r *reader) readSocket(ctx context.Context, name string) (*Device, error) {
@@ -124,7 +148,7 @@ func (r *reader) readSocket(ctx context.Context, name string) (*Device, error) {
 	if _, err := io.WriteString(conn, "get=1\n\n"); err != nil {
 		return nil, fmt.Errorf("ask: %w", err)
 	}
-	device, err := parseUAPI(conn, name, r.maxPeers, time.Now())
+	device, err := parseUAPI(conn, name, r.maxPeers, time.Now(), r.before(name))
 	if err != nil {
 		return nil, fmt.Errorf("read: %w", err)
 	}

@@ -86,8 +86,8 @@ type deviceState struct {
 	seen      uint64 // the reading that saw a peer last
 }
 
-// peerState is what belongs to a peer from reading to reading; the label texts
-// are made once, which is most of the cost of a page.
+// peerState is what belongs to a peer from reading to reading. The label texts
+// that several metrics use are made once; others are built as they are written.
 type peerState struct {
 	seen     uint64
 	endpoint netip.AddrPort
@@ -95,11 +95,8 @@ type peerState struct {
 	allowed  []netip.Prefix
 	name     name
 
-	mdlayher   collector.Labels   // device, public_key
-	info       collector.Labels   // and endpoint, name
-	allowedIPs []collector.Labels // and allowed_ips, family, one for each
-	mindflavor collector.Labels   // interface, public_key, allowed_ips ...
-	oriel      collector.Labels   // device, interface, public_key
+	mdlayher   collector.Labels // device, public_key
+	mindflavor collector.Labels // interface, public_key, allowed_ips ...
 }
 
 func newTracker(cfg Config, iface func(string) iface, log *slog.Logger) *tracker {
@@ -224,20 +221,6 @@ func (t *tracker) refresh(device string, peer *Peer, old *peerState) *peerState 
 	}
 	key := peer.PublicKey.String()
 	p.mdlayher = collector.FormatLabels("device", device, "public_key", key)
-	endpoint := ""
-	if t.cfg.EndpointLabel && peer.Endpoint.IsValid() {
-		endpoint = peer.Endpoint.String()
-	}
-	p.info = p.mdlayher + "," + collector.FormatLabels("endpoint", endpoint, "name", p.name.friendly)
-	p.allowedIPs = make([]collector.Labels, len(peer.AllowedIPs))
-	for i, ip := range peer.AllowedIPs {
-		family := "IPv6"
-		if ip.Addr().Is4() {
-			family = "IPv4"
-		}
-		p.allowedIPs[i] = p.mdlayher + "," + collector.FormatLabels("allowed_ips", ip.String(), "family", family)
-	}
-	p.oriel = collector.FormatLabels("device", device, "interface", device, "public_key", key)
 	p.mindflavor = collector.FormatLabels(t.mindflavorLabels(device, key, peer, p.name)...)
 	return p
 }

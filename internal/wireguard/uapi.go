@@ -32,10 +32,21 @@ var (
 // parseUAPI reads the answer to "get=1" of the cross-platform userspace
 // protocol (www.wireguard.com/xplatform): key=value lines, an errno, an empty
 // line. now dates what boringtun reports as an age. Unknown keys are passed
-// over; a peer with a value that makes no sense is left out and counted.
-func parseUAPI(r io.Reader, name string, maxPeers int, now time.Time) (*Device, error) {
+// over; a peer with a value that makes no sense is left out and counted. like
+// is an earlier reading, to know how much room this one takes, or nil.
+func parseUAPI(r io.Reader, name string, maxPeers int, now time.Time, like *Device) (*Device, error) {
 	buf := bufio.NewReaderSize(io.LimitReader(r, maxAnswer), maxLine)
-	p := uapiParser{dev: &Device{Name: name}, now: now, maxPeers: maxPeers, seen: map[Key]struct{}{}}
+	p := uapiParser{dev: &Device{Name: name}, now: now, maxPeers: maxPeers}
+	if like != nil {
+		n, allowed := len(like.Peers)+8, 8
+		for i := range like.Peers {
+			allowed += len(like.Peers[i].AllowedIPs)
+		}
+		p.dev.Peers, p.spans, p.allowed = make([]Peer, 0, n), make([][2]int, 0, n), make([]netip.Prefix, 0, allowed)
+		p.seen = make(map[Key]struct{}, n)
+	} else {
+		p.seen = map[Key]struct{}{}
+	}
 	size := 0
 	for {
 		line, err := buf.ReadSlice('\n')

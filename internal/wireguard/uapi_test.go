@@ -59,7 +59,7 @@ errno=0
 func answer(format string, args ...any) string { return fmt.Sprintf(format, args...) }
 
 func TestParseUAPI(t *testing.T) {
-	got, err := parseUAPI(strings.NewReader(answer(twoPeers, alicePrivate, hexA, hexB)), "wg0", 10, now)
+	got, err := parseUAPI(strings.NewReader(answer(twoPeers, alicePrivate, hexA, hexB)), "wg0", 10, now, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -113,7 +113,7 @@ func TestParseUAPIRefuses(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			if _, err := parseUAPI(strings.NewReader(tt.in), "wg0", 2, now); !errors.Is(err, tt.want) {
+			if _, err := parseUAPI(strings.NewReader(tt.in), "wg0", 2, now, nil); !errors.Is(err, tt.want) {
 				t.Errorf("parseUAPI = %v; want %v", err, tt.want)
 			}
 		})
@@ -127,7 +127,7 @@ func TestBadPeerCostsOnePeer(t *testing.T) {
 		"public_key=" + hexA + "\nlast_handshake_time_sec=x", "public_key=" + hexB,
 	} {
 		in := "public_key=" + hexB + "\nallowed_ip=10.0.0.1/32\n" + bad + "\nallowed_ip=10.0.0.2/32\npublic_key=" + strings.Repeat("0c", 32) + "\nallowed_ip=10.0.0.3/32\nerrno=0\n\n"
-		d, err := parseUAPI(strings.NewReader(in), "wg0", 10, now)
+		d, err := parseUAPI(strings.NewReader(in), "wg0", 10, now, nil)
 		if err != nil {
 			t.Fatalf("%q: %v", bad, err)
 		}
@@ -138,7 +138,7 @@ func TestBadPeerCostsOnePeer(t *testing.T) {
 }
 
 func TestBoringtunsAgeIsNotADate(t *testing.T) {
-	d, err := parseUAPI(strings.NewReader("public_key="+hexA+"\nlast_handshake_time_sec=90\nlast_handshake_time_nsec=0\nerrno=0\n\n"), "wg0", 1, now)
+	d, err := parseUAPI(strings.NewReader("public_key="+hexA+"\nlast_handshake_time_sec=90\nlast_handshake_time_nsec=0\nerrno=0\n\n"), "wg0", 1, now, nil)
 	if err != nil || !d.Peers[0].LastHandshake.Equal(now.Add(-90*time.Second)) {
 		t.Errorf("last handshake = %v, %v; want 90 s ago", d.Peers[0].LastHandshake, err)
 	}
@@ -151,7 +151,7 @@ func TestRepeatedAllowedIPIsOne(t *testing.T) {
 		fmt.Fprintf(&in, "allowed_ip=10.0.0.%d/32\n", i%20)
 	}
 	in.WriteString("errno=0\n\n")
-	d, err := parseUAPI(strings.NewReader(in.String()), "wg0", 1, now)
+	d, err := parseUAPI(strings.NewReader(in.String()), "wg0", 1, now, nil)
 	if err != nil || len(d.Peers[0].AllowedIPs) != 20 {
 		t.Errorf("%d allowed IPs, %v; want 20", len(d.Peers[0].AllowedIPs), err)
 	}
@@ -162,7 +162,7 @@ func FuzzParseUAPI(f *testing.F) {
 	f.Add([]byte("errno=0\n\n"))
 	f.Add([]byte("public_key=" + hexA + "\nallowed_ip=0.0.0.0/0\nlast_handshake_time_sec=90\nerrno=0\n\n"))
 	f.Fuzz(func(t *testing.T, in []byte) {
-		d, err := parseUAPI(bytes.NewReader(bytes.Clone(in)), "wg0", 100, now)
+		d, err := parseUAPI(bytes.NewReader(bytes.Clone(in)), "wg0", 100, now, nil)
 		if err != nil {
 			return
 		}

@@ -242,11 +242,13 @@ func BenchmarkPage10kPeers(b *testing.B) {
 
 func BenchmarkParseUAPI10kPeers(b *testing.B) {
 	var text bytes.Buffer
+	var like *Device
 	proctest.Peers(10_000)(&text)
 	b.SetBytes(int64(text.Len()))
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := parseUAPI(bytes.NewReader(bytes.Clone(text.Bytes())), "wg0", 20_000, now); err != nil {
+		var err error
+		if like, err = parseUAPI(bytes.NewReader(text.Bytes()), "wg0", 20_000, now, like); err != nil {
 			b.Fatal(err)
 		}
 	}

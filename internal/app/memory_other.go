@@ -1,0 +1,6 @@
+//go:build !linux
+
+package app
+
+// smallHeap does what it can elsewhere: nothing.
+func smallHeap() {}
