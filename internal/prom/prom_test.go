@@ -263,6 +263,28 @@ func TestNewPlanShowsTheLine(t *testing.T) {
 	}
 }
 
+func TestRetentionComesFromTheConfiguration(t *testing.T) {
+	s := settings()
+	s.Prometheus = []byte(globals + "storage: {tsdb: {retention: {time: 3d, size: 1GB}}}\n")
+	e := start(t, s, nil)
+	if _, body := get(t, e, "/api/v1/status/runtimeinfo"); !strings.Contains(body, `"storageRetention":"3d or 1GiB"`) {
+		t.Errorf("runtimeinfo = %s; want a retention of 3d or 1GiB", body)
+	}
+	families, err := e.Registry().Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]float64{"prometheus_tsdb_retention_limit_bytes": 1 << 30, "prometheus_tsdb_retention_limit_seconds": 3 * 24 * 3600}
+	for _, f := range families {
+		if v, ok := want[f.GetName()]; ok && f.Metric[0].GetGauge().GetValue() == v {
+			delete(want, f.GetName())
+		}
+	}
+	if len(want) > 0 {
+		t.Errorf("storage does not say: %v", want)
+	}
+}
+
 func TestQueriesGoToTheOtherServer(t *testing.T) {
 	other := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("Authorization") != "" {

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/crypto/bcrypt"
 )
 
 var quiet = slog.New(slog.DiscardHandler)
@@ -123,6 +125,38 @@ func TestOpenRefusesToBeReachableWithoutAuthentication(t *testing.T) {
 	exporter := Config{Addresses: []string{":0"}}
 	if err := exporter.Validate(); err != nil {
 		t.Errorf("an exporter may listen everywhere: %v", err)
+	}
+}
+
+func TestClientsMustAuthenticate(t *testing.T) {
+	hash, err := bcrypt.GenerateFromPassword([]byte("hunter2"), bcrypt.MinCost)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "web.yml")
+	if err := os.WriteFile(file, []byte("basic_auth_users: {ops: '"+string(hash)+"'}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	url, stop := start(t, Config{WebConfigFile: file}, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	for password, want := range map[string]int{"": http.StatusUnauthorized, "wrong": http.StatusUnauthorized, "hunter2": http.StatusOK} {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if password != "" {
+			r.SetBasicAuth("ops", password)
+		}
+		resp, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = resp.Body.Close()
+		if resp.StatusCode != want {
+			t.Errorf("password %q: %d; want %d", password, resp.StatusCode, want)
+		}
+	}
+	if err := stop(); err != nil {
+		t.Error(err)
 	}
 }
 

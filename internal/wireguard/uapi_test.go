@@ -137,6 +137,19 @@ func TestBadPeerCostsOnePeer(t *testing.T) {
 	}
 }
 
+func TestFullDeviceIsReadAndOneMoreRefused(t *testing.T) {
+	var full, more bytes.Buffer
+	proctest.Peers(maxPeersLimit)(&full)
+	proctest.Peers(maxPeersLimit + 1)(&more)
+	d, err := parseUAPI(&full, "wg0", maxPeersLimit, now, nil)
+	if err != nil || len(d.Peers) != maxPeersLimit || d.Malformed != 0 {
+		t.Errorf("full device: %v", err)
+	}
+	if _, err := parseUAPI(&more, "wg0", maxPeersLimit, now, nil); !errors.Is(err, errPeers) {
+		t.Errorf("one more peer: %v; want %v", err, errPeers)
+	}
+}
+
 func TestBoringtunsAgeIsNotADate(t *testing.T) {
 	d, err := parseUAPI(strings.NewReader("public_key="+hexA+"\nlast_handshake_time_sec=90\nlast_handshake_time_nsec=0\nerrno=0\n\n"), "wg0", 1, now, nil)
 	if err != nil || !d.Peers[0].LastHandshake.Equal(now.Add(-90*time.Second)) {
