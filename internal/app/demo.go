@@ -70,7 +70,7 @@ func demo(ctx context.Context, f serveFlags, out io.Writer, log *slog.Logger) (e
 	if err := writeDemoConfig(f.config, mesh, filepath.Join(dir, "wireguard")); err != nil {
 		return err
 	}
-	return serve(ctx, f, log, func(url string) { _, _ = fmt.Fprintf(out, demoText, url) })
+	return serve(ctx, f, log, func(url string) { _, _ = fmt.Fprintf(out, demoText, os.Args[0], url) })
 }
 
 // writeDemoConfig writes the configuration that a user of these devices would write.
@@ -99,10 +99,10 @@ func writeDemoConfig(file string, mesh *demowireguard.Mesh, sockets string) erro
 var demoText = strings.TrimLeft(`
 Two WireGuard devices run in this process, wg-office and wg-backup, with peers that move traffic.
 
-  peers        oriel promql wireguard_latest_handshake_seconds
-  traffic      oriel promql --range 5m 'sum by (device) (rate(wireguard_peer_receive_bytes_total[30s]))'
-  alerts       oriel promql 'ALERTS'
-  everything   %s
+  peers        %[1]s promql wireguard_latest_handshake_seconds
+  traffic      %[1]s promql --range 5m 'sum by (device) (rate(wireguard_peer_receive_bytes_total[30s]))'
+  alerts       %[1]s promql 'ALERTS'
+  everything   %[2]s
 
 "Lisbon branch" is cut off after 30 s. Its tunnel counts as stale after five minutes, not before: a healthy one
 renews its keys every two to three. WireGuardPeerStale fires a minute after that, and about then

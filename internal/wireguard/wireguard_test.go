@@ -253,3 +253,30 @@ func BenchmarkParseUAPI10kPeers(b *testing.B) {
 		}
 	}
 }
+
+func TestClockThatStepsBack(t *testing.T) {
+	dir := t.TempDir()
+	future := time.Now().Add(time.Hour).Unix()
+	dev := proctest.NewUAPI(t, dir, "wg0", proctest.Text(fmt.Sprintf("public_key=%s\nlast_handshake_time_sec=%d\nlast_handshake_time_nsec=1\nerrno=0\n\n", hexA, future)))
+	cfg := config(dir)
+	cfg.Cache = conf.Duration(time.Hour)
+	c := newTest(t, cfg)
+	got := page(t, c)
+	for _, want := range []string{
+		fmt.Sprintf("wireguard_peer_handshake_age_seconds{device=%q,interface=%q,public_key=%q} 0", "wg0", "wg0", keyOf(0x0a)),
+		fmt.Sprintf("wireguard_latest_handshake_delay_seconds{interface=%q,public_key=%q,allowed_ips=%q} 0", "wg0", keyOf(0x0a), "(none)"),
+		fmt.Sprintf("wireguard_peer_up{device=%q,interface=%q,public_key=%q} 1", "wg0", "wg0", keyOf(0x0a)),
+	} {
+		if !strings.Contains(got, want+"\n") {
+			t.Errorf("page lacks %s:\n%s", want, got)
+		}
+	}
+	// A snapshot from the future must not be served until that time comes.
+	c.mu.Lock()
+	c.latest.at = time.Now().Add(time.Hour).Round(0)
+	c.mu.Unlock()
+	page(t, c)
+	if n := dev.Reads(); n != 2 {
+		t.Errorf("the device was asked %d times; want 2", n)
+	}
+}
