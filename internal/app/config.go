@@ -4,10 +4,8 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"reflect"
 	"time"
 
-	"github.com/orielhq/oriel/internal/collector"
 	"github.com/orielhq/oriel/internal/conf"
 	"github.com/orielhq/oriel/internal/prom"
 	"github.com/orielhq/oriel/internal/wireguard"
@@ -83,16 +81,15 @@ func parseConfig(file string, data []byte) (*Config, error) {
 	if c.sections, err = findSections(data); err != nil {
 		return nil, fmt.Errorf("%s: %w", file, err)
 	}
-	if c.WireGuard == nil && c.sections.present["wireguard"] {
-		wg := wireguard.Default() // "wireguard:" and nothing below it
-		c.WireGuard = &wg
-	}
 	if c.CollectInterval.Std() < 100*time.Millisecond {
 		return nil, fmt.Errorf("%s: collect_interval: %s is less than 100ms", file, c.CollectInterval)
 	}
-	if c.WireGuard != nil {
-		if err := c.WireGuard.Validate(); err != nil {
-			return nil, conf.Locate(file, data, "wireguard", err)
+	for _, spec := range c.specs() {
+		if c.sections.present[spec.name] {
+			spec.fill() // "wireguard:" and nothing below it
+		}
+		if err := spec.validate(); err != nil {
+			return nil, conf.Locate(file, data, spec.name, err)
 		}
 	}
 	return c, nil
@@ -117,32 +114,4 @@ func (c *Config) plan(features []*feature, log *slog.Logger) (*prom.Plan, error)
 		}
 	}
 	return prom.NewPlan(s, rules.Files, log)
-}
-
-// build makes the features that the file names. Those of before whose section
-// has not changed are taken over as they are.
-func (c *Config) build(before []*feature, log *slog.Logger) ([]*feature, error) {
-	var features []*feature
-	add := func(name string, section any, ruleNames []string, make func(*slog.Logger) (collector.Collector, error)) error {
-		for _, f := range before {
-			if f.name == name && reflect.DeepEqual(f.section, section) {
-				features = append(features, f)
-				return nil
-			}
-		}
-		made, err := make(log.With("feature", name))
-		if err != nil {
-			return fmt.Errorf("%s: %w", name, err)
-		}
-		features = append(features, newFeature(name, section, ruleNames, made))
-		return nil
-	}
-	if c.WireGuard != nil {
-		if err := add("wireguard", *c.WireGuard, []string{"wireguard.yml"}, func(log *slog.Logger) (collector.Collector, error) {
-			return wireguard.New(*c.WireGuard, log)
-		}); err != nil {
-			return nil, err
-		}
-	}
-	return features, nil
 }

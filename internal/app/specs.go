@@ -1,0 +1,106 @@
+package app
+
+import (
+	"fmt"
+	"log/slog"
+	"reflect"
+	"slices"
+
+	"github.com/orielhq/oriel/internal/wireguard"
+)
+
+// specs lists the features: the section of the file, what comes with it, and
+// how it is made. A feature that uses others stands after them.
+func (c *Config) specs() []spec {
+	return []spec{
+		section("wireguard", &c.WireGuard, wireguard.Default, made{rules: []string{"wireguard.yml"}},
+			func(cfg wireguard.Config, b *builder) (any, error) { return wireguard.New(cfg, b.log) }),
+	}
+}
+
+// spec is a section of the file that makes a feature.
+type spec struct {
+	name string
+	made
+	fill     func()       // what the section's name alone means
+	validate func() error // nil if the file does not have it
+	value    func() any   // the configuration, nil if the file does not have it
+	build    func(*builder) (any, error)
+}
+
+// made is what comes with a feature.
+type made struct {
+	rules []string // built-in rule files
+	uses  []string // features that are given to it: it is built again when they are
+}
+
+// builder is what a feature can be made of beside its own section.
+type builder struct {
+	log      *slog.Logger
+	features []*feature // those before it
+}
+
+// part returns the part of a type among the features before this one, and whether there is one.
+func part[T any](b *builder) (found T, ok bool) {
+	for _, f := range b.features {
+		if p, ok := f.part.(T); ok {
+			return p, true
+		}
+	}
+	return found, false
+}
+
+// section describes the section whose configuration stands in field.
+func section[C any, P interface {
+	*C
+	Validate() error
+}](name string, field *P, defaults func() C, m made, build func(C, *builder) (any, error)) spec {
+	return spec{
+		name: name, made: m,
+		fill: func() {
+			if *field == nil {
+				d := defaults()
+				*field = &d
+			}
+		},
+		validate: func() error {
+			if *field == nil {
+				return nil
+			}
+			return (*field).Validate()
+		},
+		value: func() any {
+			if *field == nil {
+				return nil
+			}
+			return *(*C)(*field)
+		},
+		build: func(b *builder) (any, error) { return build(*(*C)(*field), b) },
+	}
+}
+
+// build makes the features that the file names. Those of before whose section
+// has not changed, nor a feature that they use, are taken over as they are.
+func (c *Config) build(before []*feature, log *slog.Logger) ([]*feature, error) {
+	var features []*feature
+	fresh := map[string]bool{} // names of those built anew, or gone
+	for _, s := range c.specs() {
+		value := s.value()
+		old := slices.IndexFunc(before, func(f *feature) bool { return f.name == s.name && reflect.DeepEqual(f.section, value) })
+		switch {
+		case value == nil:
+			fresh[s.name] = slices.ContainsFunc(before, func(f *feature) bool { return f.name == s.name })
+			continue
+		case old >= 0 && !slices.ContainsFunc(s.uses, func(name string) bool { return fresh[name] }):
+			features = append(features, before[old])
+			continue
+		}
+		fresh[s.name] = true
+		p, err := s.build(&builder{log: log.With("feature", s.name), features: features})
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", s.name, err)
+		}
+		features = append(features, newFeature(s.name, value, s.rules, p))
+	}
+	return features, nil
+}
