@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/goccy/go-yaml"
@@ -38,6 +40,20 @@ func demoCommand() *cobra.Command {
 	return cmd
 }
 
+// demoPart makes traffic and says how a user's configuration would name it.
+type demoPart struct {
+	run      func(context.Context) error // until ctx is done; lets go of everything
+	sections map[string]any
+}
+
+// demoParts opens each part, with a folder of its own.
+var demoParts = []struct {
+	name string
+	open func(ctx context.Context, dir string, log *slog.Logger) (demoPart, error)
+}{
+	{"wireguard", openDemoWireGuard},
+}
+
 // demo starts the traffic, then serves as `serve` would with a file that names it.
 func demo(ctx context.Context, f serveFlags, out io.Writer, log *slog.Logger) (err error) {
 	dir, err := os.MkdirTemp("", "oriel-demo-")
@@ -45,55 +61,56 @@ func demo(ctx context.Context, f serveFlags, out io.Writer, log *slog.Logger) (e
 		return fmt.Errorf("make directory: %w", err)
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	ctx, stop := context.WithCancelCause(ctx)
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer stop(nil)
 
-	mesh, err := demowireguard.New(demowireguard.Config{Dir: filepath.Join(dir, "wireguard")}, log.With("feature", "demo"))
-	if err != nil {
-		return err
+	config := map[string]any{
+		"instance":         "demo",
+		"collect_interval": "5s",
+		"prometheus":       map[string]any{"global": map[string]any{"scrape_interval": "5s", "evaluation_interval": "5s"}},
 	}
 	openCtx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
-	if err := mesh.Open(openCtx); err != nil {
-		return err
+	for _, p := range demoParts {
+		part, err := p.open(openCtx, filepath.Join(dir, p.name), log.With("feature", "demo"))
+		if err != nil {
+			return fmt.Errorf("demo: %s: %w", p.name, err)
+		}
+		maps.Copy(config, part.sections)
+		wg.Go(func() {
+			if err := part.run(ctx); err != nil {
+				stop(fmt.Errorf("demo: %s: %w", p.name, err))
+			}
+		})
 	}
-	ctx, stop := context.WithCancelCause(ctx)
-	ended := make(chan error, 1)
-	go func() {
-		err := mesh.Run(ctx)
-		stop(err)
-		ended <- err
-	}()
-	defer func() {
-		stop(nil)
-		err = errors.Join(err, <-ended)
-	}()
 	f.dataDir, f.config = filepath.Join(dir, "data"), filepath.Join(dir, "oriel.yml")
-	if err := writeDemoConfig(f.config, mesh, filepath.Join(dir, "wireguard")); err != nil {
-		return err
+	text, err := yaml.Marshal(config)
+	if err == nil {
+		err = os.WriteFile(f.config, text, 0o600)
+	}
+	if err != nil {
+		return fmt.Errorf("write configuration: %w", err)
 	}
 	return serve(ctx, f, log, func(url string) { _, _ = fmt.Fprintf(out, demoText, os.Args[0], url) })
 }
 
-// writeDemoConfig writes the configuration that a user of these devices would write.
-func writeDemoConfig(file string, mesh *demowireguard.Mesh, sockets string) error {
+// openDemoWireGuard starts devices that shake hands.
+func openDemoWireGuard(ctx context.Context, dir string, log *slog.Logger) (demoPart, error) {
+	mesh, err := demowireguard.New(demowireguard.Config{Dir: dir}, log)
+	if err != nil {
+		return demoPart{}, err
+	}
 	addresses := map[string][]string{}
 	for _, d := range mesh.Devices() {
 		for _, a := range d.Addresses {
 			addresses[d.Name] = append(addresses[d.Name], a.String())
 		}
 	}
-	text, err := yaml.Marshal(map[string]any{
-		"instance":         "demo",
-		"collect_interval": "5s",
-		"prometheus":       map[string]any{"global": map[string]any{"scrape_interval": "5s", "evaluation_interval": "5s"}},
-		"wireguard":        map[string]any{"socket_dir": sockets, "names": mesh.Names(), "addresses": addresses},
-	})
-	if err == nil {
-		err = os.WriteFile(file, text, 0o600)
-	}
-	if err != nil {
-		return fmt.Errorf("write configuration: %w", err)
-	}
-	return nil
+	return demoPart{run: mesh.Run, sections: map[string]any{
+		"wireguard": map[string]any{"socket_dir": dir, "names": mesh.Names(), "addresses": addresses},
+	}}, mesh.Open(ctx)
 }
 
 var demoText = strings.TrimLeft(`
