@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -31,24 +33,45 @@ type application struct {
 	running *running
 	reloads *reloads
 	ready   atomic.Bool
-	set     atomic.Pointer[collector.Set]
+	shown   atomic.Pointer[shown]
 
 	mu       sync.Mutex // guards what follows; one reload at a time
 	features []*feature
 	plan     *prom.Plan
 }
 
-// publish makes the features' collectors those that a scrape asks.
+// shown is what the features at work answer with.
+type shown struct {
+	set      *collector.Set            // of /metrics
+	alone    map[string]*collector.Set // by name, of features with a page of their own only
+	handlers map[string]http.Handler   // by name
+}
+
+// names of all pages below /metrics/.
+func (s *shown) names() []string {
+	return slices.Sorted(slices.Values(append(s.set.Names(), slices.Collect(maps.Keys(s.alone))...)))
+}
+
+// publish makes the features those that scrapes and requests reach.
 func (a *application) publish(features []*feature) {
 	self := prometheus.NewRegistry()
 	self.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), buildInfo(), a.reloads)
 	all := map[string]collector.Collector{selfName: collector.From(self, a.engine.Registry())}
+	now := &shown{alone: map[string]*collector.Set{}, handlers: map[string]http.Handler{}}
 	for _, f := range features {
-		if f.collector != nil {
+		switch {
+		case f.collector == nil:
+		case f.alone:
+			now.alone[f.name] = collector.NewSet(a.log, map[string]collector.Collector{f.name: f.collector})
+		default:
 			all[f.name] = f.collector
 		}
+		if h, ok := f.part.(http.Handler); ok {
+			now.handlers[f.name] = h
+		}
 	}
-	a.set.Store(collector.NewSet(a.log, all))
+	now.set = collector.NewSet(a.log, all)
+	a.shown.Store(now)
 }
 
 // handler has all the paths of DESIGN 4 that exist so far.
@@ -57,6 +80,11 @@ func (a *application) handler() http.Handler {
 	engine := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { a.engine.ServeHTTP(w, r) })
 	for _, path := range []string{"/api/v1/", "/federate", "/alertmanager/"} {
 		mux.Handle(path, a.whenReady(engine))
+	}
+	for _, spec := range new(Config).specs() {
+		for _, path := range spec.paths {
+			mux.HandleFunc(path, a.whenReady(a.feature(spec.name)))
+		}
 	}
 	mux.HandleFunc("/metrics", a.whenReady(http.HandlerFunc(a.metrics)))
 	mux.HandleFunc("/metrics/", a.whenReady(http.HandlerFunc(a.metrics)))
@@ -82,16 +110,31 @@ func (a *application) whenReady(h http.Handler) http.HandlerFunc {
 
 // metrics serves /metrics, all collectors, and /metrics/<feature>, one.
 func (a *application) metrics(w http.ResponseWriter, r *http.Request) {
-	set := a.set.Load()
-	if name := strings.TrimPrefix(r.URL.Path, "/metrics"); name != "" && name != "/" {
-		one, ok := set.Only(strings.TrimPrefix(name, "/"))
+	shown := a.shown.Load()
+	set := shown.set
+	if name := strings.Trim(strings.TrimPrefix(r.URL.Path, "/metrics"), "/"); name != "" {
+		one, ok := set.Only(name)
 		if !ok {
-			http.Error(w, fmt.Sprintf("no such feature; there are: %s", strings.Join(set.Names(), ", ")), http.StatusNotFound)
+			one, ok = shown.alone[name]
+		}
+		if !ok {
+			http.Error(w, fmt.Sprintf("no such feature; there are: %s", strings.Join(shown.names(), ", ")), http.StatusNotFound)
 			return
 		}
 		set = one
 	}
 	set.ServeHTTP(w, r)
+}
+
+// feature serves the paths of a feature, as long as the configuration has it.
+func (a *application) feature(name string) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if h, ok := a.shown.Load().handlers[name]; ok {
+			h.ServeHTTP(w, r)
+			return
+		}
+		http.Error(w, fmt.Sprintf("the configuration has no section %s", name), http.StatusNotFound)
+	})
 }
 
 func (a *application) serveReload(w http.ResponseWriter, _ *http.Request) {
@@ -122,7 +165,7 @@ func (a *application) reload() error {
 // engine's part, which goes back by itself if it fails; then the features',
 // which do so too.
 func (a *application) replace() error {
-	cfg, err := loadConfig(a.flags.config)
+	cfg, err := loadConfig(a.flags.config, a.flags.dataDir)
 	if err != nil {
 		return err
 	}

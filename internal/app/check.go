@@ -14,7 +14,7 @@ func checkCommand() *cobra.Command {
 		Short: "Check a configuration file, the rule files it names included",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			cfg, err := loadConfig(args[0])
+			cfg, err := loadConfig(args[0], "")
 			if err != nil {
 				return err
 			}

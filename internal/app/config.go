@@ -34,6 +34,7 @@ type Config struct {
 	file     string
 	source   []byte
 	sections sections
+	dataDir  string // of serve's flags
 }
 
 // defaultPrometheus is in force when the file has no section prometheus.
@@ -50,11 +51,19 @@ func defaultConfig() *Config {
 }
 
 // loadConfig reads and checks a file. Without one, what this machine offers is watched.
-func loadConfig(file string) (*Config, error) {
+func loadConfig(file, dataDir string) (c *Config, err error) {
+	defer func() {
+		if err == nil {
+			c.dataDir = dataDir
+		}
+	}()
 	if file == "" {
-		c := defaultConfig()
-		wg := wireguard.Default()
-		c.WireGuard = &wg
+		c = defaultConfig()
+		for _, spec := range c.specs() {
+			if spec.always {
+				spec.fill()
+			}
+		}
 		return c, nil
 	}
 	info, err := os.Stat(file)

@@ -25,16 +25,16 @@ type (
 
 // feature is one section of the configuration, built.
 type feature struct {
-	name      string
-	section   any // the configuration it was built of
-	rules     []string
+	name    string
+	section any // the configuration it was built of
+	made
 	part      any
 	collector collector.Collector // nil if it has no metrics
 }
 
-func newFeature(name string, section any, rules []string, part any) *feature {
+func newFeature(name string, section any, m made, part any) *feature {
 	c, _ := part.(collector.Collector)
-	return &feature{name: name, section: section, rules: rules, part: part, collector: c}
+	return &feature{name: name, section: section, made: m, part: part, collector: c}
 }
 
 // running is the features at work.

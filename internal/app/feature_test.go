@@ -50,9 +50,9 @@ func (f *fake) Run(ctx context.Context) error {
 
 func TestReplaceStopsTheOldBeforeItStartsTheNew(t *testing.T) {
 	var did notes
-	a := newFeature("a", 1, nil, &fake{name: "a1", notes: &did})
-	kept := newFeature("k", 1, nil, &fake{name: "k", notes: &did})
-	b := newFeature("a", 2, nil, &fake{name: "a2", notes: &did})
+	a := newFeature("a", 1, made{}, &fake{name: "a1", notes: &did})
+	kept := newFeature("k", 1, made{}, &fake{name: "k", notes: &did})
+	b := newFeature("a", 2, made{}, &fake{name: "a2", notes: &did})
 	r := newRunning(quiet)
 	if err := r.replace(t.Context(), nil, []*feature{a, kept}); err != nil {
 		t.Fatal(err)
@@ -71,9 +71,9 @@ func TestReplaceStopsTheOldBeforeItStartsTheNew(t *testing.T) {
 
 func TestFailedStartBringsTheOldBack(t *testing.T) {
 	var did notes
-	a := newFeature("a", 1, nil, &fake{name: "a1", notes: &did})
-	fresh := newFeature("x", 1, nil, &fake{name: "x", notes: &did})
-	bad := newFeature("a", 2, nil, &fake{name: "a2", notes: &did, open: errors.New("address in use")})
+	a := newFeature("a", 1, made{}, &fake{name: "a1", notes: &did})
+	fresh := newFeature("x", 1, made{}, &fake{name: "x", notes: &did})
+	bad := newFeature("a", 2, made{}, &fake{name: "a2", notes: &did, open: errors.New("address in use")})
 	r := newRunning(quiet)
 	if err := r.replace(t.Context(), nil, []*feature{a}); err != nil {
 		t.Fatal(err)
@@ -91,7 +91,7 @@ func TestFailedStartBringsTheOldBack(t *testing.T) {
 func TestRunThatFailsIsReported(t *testing.T) {
 	var did notes
 	r := newRunning(quiet)
-	if err := r.replace(t.Context(), nil, []*feature{newFeature("a", 1, nil, &fake{name: "a", notes: &did, run: errors.New("gone")})}); err != nil {
+	if err := r.replace(t.Context(), nil, []*feature{newFeature("a", 1, made{}, &fake{name: "a", notes: &did, run: errors.New("gone")})}); err != nil {
 		t.Fatal(err)
 	}
 	if err := <-r.failed; err == nil || err.Error() != "a: gone" {

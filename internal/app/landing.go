@@ -20,8 +20,8 @@ type link struct{ Path, What string }
 // landing lists what there is to see.
 func (a *application) landing(w http.ResponseWriter, _ *http.Request) {
 	links := []link{{"/metrics", "all collectors"}}
-	if set := a.set.Load(); set != nil {
-		for _, name := range set.Names() {
+	if shown := a.shown.Load(); shown != nil {
+		for _, name := range shown.names() {
 			links = append(links, link{metricsPath(name), "one collector"})
 		}
 	}

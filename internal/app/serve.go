@@ -74,7 +74,7 @@ func (f *serveFlags) add(cmd *cobra.Command) {
 // called with the server's URL when it answers.
 func serve(ctx context.Context, f serveFlags, log *slog.Logger, ready func(url string)) error {
 	start := time.Now()
-	cfg, err := loadConfig(f.config)
+	cfg, err := loadConfig(f.config, f.dataDir)
 	if err != nil {
 		return err
 	}

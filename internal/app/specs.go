@@ -13,7 +13,7 @@ import (
 // how it is made. A feature that uses others stands after them.
 func (c *Config) specs() []spec {
 	return []spec{
-		section("wireguard", &c.WireGuard, wireguard.Default, made{rules: []string{"wireguard.yml"}},
+		section("wireguard", &c.WireGuard, wireguard.Default, made{rules: []string{"wireguard.yml"}, always: true},
 			func(cfg wireguard.Config, b *builder) (any, error) { return wireguard.New(cfg, b.log) }),
 	}
 }
@@ -30,13 +30,17 @@ type spec struct {
 
 // made is what comes with a feature.
 type made struct {
-	rules []string // built-in rule files
-	uses  []string // features that are given to it: it is built again when they are
+	rules  []string // built-in rule files
+	uses   []string // features that are given to it: it is built again when they are
+	paths  []string // below which it answers HTTP
+	always bool     // on without a configuration file
+	alone  bool     // its metrics would collide with others' and have a page of their own only
 }
 
 // builder is what a feature can be made of beside its own section.
 type builder struct {
 	log      *slog.Logger
+	dataDir  string     // of serve's flags
 	features []*feature // those before it
 }
 
@@ -96,11 +100,11 @@ func (c *Config) build(before []*feature, log *slog.Logger) ([]*feature, error) 
 			continue
 		}
 		fresh[s.name] = true
-		p, err := s.build(&builder{log: log.With("feature", s.name), features: features})
+		p, err := s.build(&builder{log: log.With("feature", s.name), dataDir: c.dataDir, features: features})
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", s.name, err)
 		}
-		features = append(features, newFeature(s.name, value, s.rules, p))
+		features = append(features, newFeature(s.name, value, s.made, p))
 	}
 	return features, nil
 }
