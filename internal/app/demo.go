@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -21,8 +22,8 @@ func demoCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "demo",
 		Short: "Run everything on traffic that it makes itself; leaves nothing behind",
-		Long: "Starts WireGuard devices inside this process, which shake hands and move traffic, and watches them as `oriel serve`\n" +
-			"watches real ones. Needs no root. All it writes is below a temporary directory that goes at the end.",
+		Long: "Starts WireGuard devices inside this process, which shake hands and move traffic, and a simulated NeuVector controller\n" +
+			"with two clusters below it, and watches them as `oriel serve` watches real ones. Needs no root. All it writes is below a temporary directory that goes at the end.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			log, err := f.log.logger(cmd.ErrOrStderr())
@@ -54,19 +55,28 @@ func demo(ctx context.Context, f serveFlags, out io.Writer, log *slog.Logger) (e
 	if err := mesh.Open(openCtx); err != nil {
 		return err
 	}
+	controller, section, err := openDemoNeuVector(openCtx, filepath.Join(dir, "neuvector"), log.With("feature", "demo"))
+	if err != nil {
+		return err
+	}
 	ctx, stop := context.WithCancelCause(ctx)
-	ended := make(chan error, 1)
-	go func() {
-		err := mesh.Run(ctx)
-		stop(err)
-		ended <- err
-	}()
+	parts := []runner{mesh, controller}
+	ended := make(chan error, len(parts))
+	for _, part := range parts {
+		go func() {
+			err := part.Run(ctx)
+			stop(err)
+			ended <- err
+		}()
+	}
 	defer func() {
 		stop(nil)
-		err = errors.Join(err, <-ended)
+		for range parts {
+			err = errors.Join(err, <-ended)
+		}
 	}()
 	f.dataDir, f.config = filepath.Join(dir, "data"), filepath.Join(dir, "oriel.yml")
-	if err := writeDemoConfig(f.config, mesh, filepath.Join(dir, "wireguard")); err != nil {
+	if err := writeDemoConfig(f.config, mesh, filepath.Join(dir, "wireguard"), map[string]any{"neuvector": section}); err != nil {
 		return err
 	}
 	_, _ = fmt.Fprintf(out, demoText, "http://"+f.web.Addresses[0])
@@ -74,19 +84,21 @@ func demo(ctx context.Context, f serveFlags, out io.Writer, log *slog.Logger) (e
 }
 
 // writeDemoConfig writes the configuration that a user of these devices would write.
-func writeDemoConfig(file string, mesh *demowireguard.Mesh, sockets string) error {
+func writeDemoConfig(file string, mesh *demowireguard.Mesh, sockets string, more map[string]any) error {
 	addresses := map[string][]string{}
 	for _, d := range mesh.Devices() {
 		for _, a := range d.Addresses {
 			addresses[d.Name] = append(addresses[d.Name], a.String())
 		}
 	}
-	text, err := yaml.Marshal(map[string]any{
+	sections := map[string]any{
 		"instance":         "demo",
 		"collect_interval": "5s",
 		"prometheus":       map[string]any{"global": map[string]any{"scrape_interval": "5s", "evaluation_interval": "5s"}},
 		"wireguard":        map[string]any{"socket_dir": sockets, "names": mesh.Names(), "addresses": addresses},
-	})
+	}
+	maps.Copy(sections, more)
+	text, err := yaml.Marshal(sections)
 	if err == nil {
 		err = os.WriteFile(file, text, 0o600)
 	}
@@ -97,10 +109,13 @@ func writeDemoConfig(file string, mesh *demowireguard.Mesh, sockets string) erro
 }
 
 var demoText = strings.TrimLeft(`
-Two WireGuard devices run in this process, wg-office and wg-backup, with peers that move traffic.
+Two WireGuard devices run in this process, wg-office and wg-backup, with peers that move traffic; and a simulated
+NeuVector controller, "primary", that manages the clusters edge1 and edge2.
 
   peers        oriel promql wireguard_latest_handshake_seconds
   traffic      oriel promql --range 5m 'sum by (device) (rate(wireguard_peer_receive_bytes_total[30s]))'
+  containers   oriel promql 'topk(5, oriel_neuvector_service_vulnerabilities{severity="critical"})'
+  security     oriel promql 'sum by (cluster, class) (oriel_neuvector_security_events_total)'
   alerts       oriel promql 'ALERTS'
   everything   %s
 

@@ -142,7 +142,11 @@ func (a *accounts) login(w http.ResponseWriter, r *http.Request) {
 	a.logins++
 	token := newToken(now.Add(a.cfg.TokenLife))
 	a.sessions[token] = &session{started: now, used: now}
-	answer(w, r, TokenData{PasswordDaysUntilExpire: -1, Token: &Token{
+	days := a.cfg.PasswordDays
+	if days == 0 {
+		days = -1
+	}
+	answer(w, r, TokenData{PasswordDaysUntilExpire: days, Token: &Token{
 		Token: token, Fullname: a.cfg.Username, Username: a.cfg.Username, Role: a.cfg.Role, Locale: "en",
 		GlobalPermissions: []Permission{{ID: "config", Read: true}}, DomainPermissions: map[string][]string{},
 		Timeout: int(a.cfg.IdleTimeout.Seconds()), LastLoginTimestamp: now.Unix(), LastLoginAt: stamp(now), LoginCount: a.logins,

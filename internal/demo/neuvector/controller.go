@@ -31,6 +31,8 @@ type Config struct {
 	Role string
 	// TokenLife is when a token ends in any case: 6 h. IdleTimeout is when it ends unused: 300 s.
 	TokenLife, IdleTimeout time.Duration
+	// PasswordDays until the password expires: it never does.
+	PasswordDays int
 	// Latency of each call: none.
 	Latency time.Duration
 	// Step is how often Run moves the data: 2 s.

@@ -11,6 +11,10 @@ func (w *World) Step(at time.Time, passed time.Duration) {
 	if w.rand == nil {
 		return // filled by hand
 	}
+	if w.elapsed += passed; w.restless && len(w.Enforcers) > 1 {
+		phase := w.elapsed % (12 * time.Minute)
+		w.Disconnect(len(w.Enforcers)-1, phase > time.Minute && phase < 8*time.Minute, at)
+	}
 	seconds := passed.Seconds()
 	for i := range w.Enforcers {
 		e := &w.Enforcers[i]

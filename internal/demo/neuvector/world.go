@@ -37,6 +37,8 @@ type World struct {
 	critical bool // whether scans tell critical from high (5.6)
 	old      bool // whether there is no field critical at all (5.3)
 	ids      int
+	restless bool
+	elapsed  time.Duration
 }
 
 // Size says how large a world is.
@@ -48,20 +50,21 @@ type Size struct {
 	Registries, Images   int    // images in all
 	Threats, Incidents   int
 	Violations, Scanners int
+	Restless             bool // whether the last enforcer goes away for seven minutes of every twelve
 }
 
 // DemoSize is the size of the demo's cluster.
 func DemoSize() Size {
 	return Size{
 		Seed: 1, Version: "5.6", Hosts: 4, Unreachable: 0, Services: 12, Workloads: 48, Registries: 2, Images: 60,
-		Threats: 8, Incidents: 12, Violations: 20, Scanners: 2,
+		Threats: 8, Incidents: 12, Violations: 20, Scanners: 2, Restless: true,
 	}
 }
 
 // World makes a world of this size as of now. The same seed makes the same names and numbers.
 func (s Size) World(now time.Time) *World {
 	w := &World{
-		Kubernetes: true, Stats: map[string]*Stats{}, Images: map[string][]Image{},
+		Kubernetes: true, restless: s.Restless, Stats: map[string]*Stats{}, Images: map[string][]Image{},
 		rand: rand.New(rand.NewPCG(s.Seed, 7)), critical: s.Version == "" || s.Version == "5.6", old: s.Version == "5.3",
 		AdmissionState: &AdmissionState{
 			Enable: true, Mode: "protect", DefaultAction: "allow", AdmClientMode: "service", AdmSvcType: "ClusterIP", FailurePolicy: "ignore",
