@@ -136,10 +136,13 @@ func (c *client) get(ctx context.Context, endpoint, path string, query url.Value
 		if err == nil || !errors.As(err, &failed) {
 			return err
 		}
-		if failed.reason != failAuth {
+		if failed.reason != failAuth || !again {
 			return err
 		}
-		if !c.session.drop(value) || !again {
+		if c.session.stale(value) {
+			continue // another request has found out, and may have a new one
+		}
+		if !c.session.drop(value) {
 			return err
 		}
 	}
@@ -151,6 +154,9 @@ func (c *client) once(ctx context.Context, endpoint, path string, query url.Valu
 		defer func() { <-c.slots }()
 	case <-ctx.Done():
 		return ctx.Err()
+	}
+	if c.session.stale(value) {
+		return &requestError{endpoint: endpoint, reason: failAuth, err: errWait} // while we waited
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
@@ -338,8 +344,11 @@ func (c *client) logout(ctx context.Context, token string) {
 	c.touch(ctx, http.MethodDelete, "logout", token)
 }
 
-// keepAlive uses a session that would end for want of use.
+// keepAlive renews a token before it ends, and uses a session that would end for want of use.
 func (c *client) keepAlive(ctx context.Context) {
+	if c.session.due() {
+		_, _, _ = c.session.credential(ctx) // its state tells of an error
+	}
 	if token := c.session.idleToken(); token != "" && c.touch(ctx, http.MethodPatch, "keep_alive", token) {
 		c.session.worked(token)
 	}

@@ -187,16 +187,17 @@ func (s *session) logIn(ctx context.Context) (string, error) {
 	r := s.login(ctx, password)
 
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	if r.token == "" {
+		defer s.mu.Unlock()
 		s.lost(r, password)
 		return "", r.err
 	}
 	s.won(r)
+	s.mu.Unlock()
 	if old != "" {
 		s.logout(ctx, old) // it was renewed before its time
 	}
-	return s.token, nil
+	return r.token, nil
 }
 
 func (s *session) won(r loginResult) {
@@ -276,6 +277,23 @@ func (s *session) drop(value string) bool {
 		s.token = ""
 	}
 	return true
+}
+
+// stale tells whether a credential has been found to be no good since it was given out.
+func (s *session) stale(value string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.key {
+		return s.refused.Reveal() == value && time.Now().Before(s.next)
+	}
+	return s.token != value
+}
+
+// due tells whether the token is to be renewed.
+func (s *session) due() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.token != "" && !time.Now().Before(s.renew)
 }
 
 // idleToken returns a token that would soon end for want of use.
