@@ -176,7 +176,10 @@ func restAfter(err error, every time.Duration, failures int) (reason string, res
 	case failRate:
 		return e.reason, max(every, e.after)
 	case failAuth:
-		return e.reason, every // the session has its own rules
+		if e.status == 0 {
+			return e.reason, every // the session has its own rules for logins
+		}
+		return e.reason, max(every, maxRest/2) // refused with a new token too: more logins do not help
 	}
 	return e.reason, min(every<<min(failures-1, 4), max(every, maxRest))
 }

@@ -68,6 +68,7 @@ type session struct {
 
 	mu       sync.Mutex // guards what follows
 	token    string
+	dropped  string    // the token before, which was refused
 	began    time.Time // of the token
 	renew    time.Time
 	proven   bool // a request with the token has succeeded
@@ -182,6 +183,9 @@ func (s *session) logIn(ctx context.Context) (string, error) {
 		return "", s.waiting()
 	}
 	old := s.token
+	if old == "" {
+		old = s.dropped
+	}
 	s.mu.Unlock()
 
 	r := s.login(ctx, password)
@@ -195,7 +199,7 @@ func (s *session) logIn(ctx context.Context) (string, error) {
 	s.won(r)
 	s.mu.Unlock()
 	if old != "" {
-		s.logout(ctx, old) // it was renewed before its time
+		s.logout(ctx, old) // it was renewed before its time, or refused by one controller of several
 	}
 	return r.token, nil
 }
@@ -209,7 +213,7 @@ func (s *session) won(r loginResult) {
 	if r.days >= 0 && r.days < 1e5 {
 		s.ends = now.Add(time.Duration(r.days * 24 * float64(time.Hour)))
 	}
-	s.refusals, s.failures, s.refused = 0, 0, ""
+	s.refusals, s.failures, s.refused, s.dropped = 0, 0, "", ""
 	s.next = now.Add(min(minLogin<<min(s.idle, 5), maxRetry))
 	life := tokenLife
 	if exp, ok := expiry(r.token); ok && exp.After(now) {
@@ -274,7 +278,7 @@ func (s *session) drop(value string) bool {
 		if !s.proven {
 			s.idle++
 		}
-		s.token = ""
+		s.token, s.dropped = "", value
 	}
 	return true
 }
