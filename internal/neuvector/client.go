@@ -126,8 +126,12 @@ func newClient(cfg Config, address string, transport http.RoundTripper, log *slo
 // It waits for a free slot; a request that the controller does not let in is
 // made once more after a login.
 func (c *client) get(ctx context.Context, endpoint, path string, query url.Values, read func(io.Reader) error) error {
+	var refused error
 	for again := true; ; again = false {
 		header, value, err := c.session.credential(ctx)
+		if err != nil && refused != nil {
+			return refused // and no other token is to be had now
+		}
 		if err != nil {
 			return &requestError{endpoint: endpoint, reason: failAuth, err: err}
 		}
@@ -138,6 +142,9 @@ func (c *client) get(ctx context.Context, endpoint, path string, query url.Value
 		}
 		if failed.reason != failAuth || !again {
 			return err
+		}
+		if failed.status != 0 {
+			refused = err
 		}
 		if c.session.stale(value) {
 			continue // another request has found out, and may have a new one
