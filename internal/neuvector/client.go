@@ -74,6 +74,7 @@ type client struct {
 	session *session
 	log     *slog.Logger
 	timeout time.Duration
+	maxBody int64
 	slots   chan struct{}
 
 	mu    sync.Mutex // guards what follows
@@ -110,7 +111,7 @@ func concurrency(cfg Config) int {
 
 func newClient(cfg Config, address string, transport http.RoundTripper, log *slog.Logger) *client {
 	c := &client{
-		base: &url.URL{Scheme: "https", Host: address}, log: log, timeout: cfg.Timeout.Std(), slots: make(chan struct{}, concurrency(cfg)),
+		base: &url.URL{Scheme: "https", Host: address}, log: log, timeout: cfg.Timeout.Std(), maxBody: maxBody, slots: make(chan struct{}, concurrency(cfg)),
 		count: map[request]int{}, session: newSession(cfg, log),
 		// A redirect would carry the token to another server.
 		http: &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
@@ -185,7 +186,7 @@ func (c *client) once(ctx context.Context, endpoint, path string, query url.Valu
 	}
 	c.session.worked(value)
 	c.answered(resp)
-	if err := read(&limited{resp.Body, maxBody}); err != nil {
+	if err := read(&limited{resp.Body, c.maxBody}); err != nil {
 		reason := reasonOf(err)
 		if reason == "" {
 			reason = network(err)

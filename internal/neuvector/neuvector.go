@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -161,7 +162,7 @@ func (c *Config) endpoint() (host, address string, err error) {
 	if err != nil {
 		host, port, err = strings.Trim(c.Address, "[]"), defaultPort, nil
 	}
-	if host == "" || port == "" || strings.ContainsAny(host, "/@?# ") {
+	if _, perr := strconv.ParseUint(port, 10, 16); perr != nil || host == "" || strings.ContainsAny(host, "/@?# ") {
 		return "", "", fmt.Errorf("%q is not host or host:port", c.Address)
 	}
 	return host, net.JoinHostPort(host, port), nil

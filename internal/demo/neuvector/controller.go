@@ -89,6 +89,7 @@ type Controller struct {
 	faults map[string]*Fault
 	calls  map[string]int
 	joints map[string]*Controller
+	bodies map[string][]byte // answers as they were last made, until the data changes
 
 	listener net.Listener
 	caFile   string
@@ -100,7 +101,7 @@ func New(cfg Config, world *World, log *slog.Logger) (*Controller, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	c := &Controller{cfg: cfg, log: log, world: world, auth: newAccounts(cfg), faults: map[string]*Fault{}, calls: map[string]int{}, joints: map[string]*Controller{}}
+	c := &Controller{cfg: cfg, log: log, world: world, auth: newAccounts(cfg), faults: map[string]*Fault{}, calls: map[string]int{}, joints: map[string]*Controller{}, bodies: map[string][]byte{}}
 	c.mux = c.routes()
 	return c, nil
 }
@@ -116,6 +117,7 @@ func (c *Controller) Join(id, name, status string, other *Controller) {
 		fed.FedRole = "master"
 		fed.MasterCluster = &MasterCluster{Name: "primary", ID: "m1", Status: "active", RestVersion: c.cfg.Version + ".0", RestInfo: RestInfo{Server: "10.1.1.1", Port: 11443}}
 	}
+	clear(c.bodies)
 	fed.JointClusters = append(fed.JointClusters, JointCluster{
 		Name: name, ID: id, Status: status, RestVersion: c.cfg.Version + ".0", RestInfo: RestInfo{Server: "10.1.1.2", Port: 10443},
 	})
@@ -126,6 +128,7 @@ func (c *Controller) Update(change func(w *World)) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	change(c.world)
+	clear(c.bodies)
 }
 
 // Calls returns how often each path has been asked for, without queries.

@@ -77,6 +77,7 @@ func (c *Controller) Run(ctx context.Context) error {
 func (c *Controller) step(now time.Time) {
 	c.mu.Lock()
 	c.world.Step(now, c.cfg.Step)
+	clear(c.bodies)
 	joints := make([]*Controller, 0, len(c.joints))
 	for _, j := range c.joints {
 		joints = append(joints, j)

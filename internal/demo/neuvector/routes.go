@@ -32,15 +32,10 @@ func (c *Controller) routes() *http.ServeMux {
 	get := func(path string, make func(w *World, q url.Values) any) {
 		mux.HandleFunc("GET /v1/"+path, func(w http.ResponseWriter, r *http.Request) {
 			c.mu.Lock()
-			v := make(c.world, r.URL.Query())
-			body, err := json.Marshal(v)
+			body, refused := c.body(r, func() any { return make(c.world, r.URL.Query()) })
 			c.mu.Unlock()
-			if f, ok := v.(failure); ok {
-				fail(w, f.status, f.code, f.text)
-				return
-			}
-			if err != nil {
-				fail(w, http.StatusInternalServerError, 55, "Server error")
+			if refused != nil {
+				fail(w, refused.status, refused.code, refused.text)
 				return
 			}
 			write(w, r, body)
@@ -69,6 +64,27 @@ func (c *Controller) routes() *http.ServeMux {
 	}, false))
 	mux.HandleFunc("GET /v1/fed/cluster/{id}/", c.forward)
 	return mux
+}
+
+// body makes an answer, or takes the one made before. The caller holds the lock.
+func (c *Controller) body(r *http.Request, make func() any) ([]byte, *failure) {
+	const maxBodies = 512
+	key := r.URL.Path + "?" + r.URL.RawQuery
+	if body, ok := c.bodies[key]; ok {
+		return body, nil
+	}
+	v := make()
+	if f, ok := v.(failure); ok {
+		return nil, &f
+	}
+	body, err := json.Marshal(v)
+	if err != nil {
+		return nil, &failure{http.StatusInternalServerError, 55, "Server error"}
+	}
+	if len(c.bodies) < maxBodies {
+		c.bodies[key] = body
+	}
+	return body, nil
 }
 
 type getFunc = func(path string, make func(w *World, q url.Values) any)
@@ -149,11 +165,16 @@ func (c *Controller) logs(get getFunc) {
 
 func (c *Controller) images(w http.ResponseWriter, r *http.Request) {
 	c.mu.Lock()
-	list, ok := c.world.Images[r.PathValue("name")]
-	body, err := json.Marshal(map[string]any{"images": page(list, r.URL.Query())})
+	body, refused := c.body(r, func() any {
+		list, ok := c.world.Images[r.PathValue("name")]
+		if !ok {
+			return failure{http.StatusNotFound, 7, "Object not found"}
+		}
+		return map[string]any{"images": page(list, r.URL.Query())}
+	})
 	c.mu.Unlock()
-	if !ok || err != nil {
-		fail(w, http.StatusNotFound, 7, "Object not found")
+	if refused != nil {
+		fail(w, refused.status, refused.code, refused.text)
 		return
 	}
 	write(w, r, body)
