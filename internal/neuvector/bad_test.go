@@ -124,7 +124,7 @@ func TestFieldsOfAnyTypeCostOnlyThemselves(t *testing.T) {
 
 // mutate replaces each value inside of v in turn and calls try.
 func mutate(v any, try func()) {
-	others := []any{nil, "text", 1e300, -1.0, true, []any{"x"}, map[string]any{"k": 1.0}}
+	others := []any{nil, "text", 1e300, []any{"x"}, map[string]any{"k": 1.0}}
 	switch v := v.(type) {
 	case map[string]any:
 		for k, old := range v {
@@ -305,9 +305,9 @@ func FuzzAnswers(f *testing.F) {
 	f.Add([]byte(`{"threats":[{"reported_timestamp":1e9,"file_name":{}}]}`))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		seen := 0
-		each := map[string]func(json.RawMessage){}
+		each := map[string]reader{"controllers": itemReader(func(string) {}, func(*pod) {})}
 		for _, key := range []string{"threats", "hosts", "workloads", "conversations"} {
-			each[key] = func(raw json.RawMessage) {
+			each[key] = rawReader(func(raw json.RawMessage) {
 				seen++
 				if !json.Valid(raw) {
 					t.Errorf("element %q is not JSON", raw)
@@ -326,7 +326,7 @@ func FuzzAnswers(f *testing.F) {
 						t.Errorf("%v has %v bytes", k, v)
 					}
 				}
-			}
+			})
 		}
 		err := walk(bytes.NewReader(b), each, func(string) {})
 		if seen > len(b) {

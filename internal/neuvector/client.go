@@ -106,7 +106,7 @@ func concurrency(cfg Config) int {
 	case cfg.APIKey != "" || cfg.APIKeyFile != "":
 		return 1
 	}
-	return 8
+	return 16
 }
 
 func newClient(cfg Config, address string, transport http.RoundTripper, log *slog.Logger) *client {

@@ -2,10 +2,10 @@ package neuvector
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"io"
 	"net/url"
+	"reflect"
 	"slices"
 	"strconv"
 	"sync"
@@ -222,10 +222,10 @@ func (cl *cluster) collect(p *page) {
 }
 
 // list reads a list page by page. It returns what it could read, also with an error.
-func list[T any](ctx context.Context, cl *cluster, group, endpoint, path, key string, query url.Values) ([]T, error) {
+func list[T comparable](ctx context.Context, cl *cluster, group, endpoint, path, key string, query url.Values) ([]T, error) {
 	size, window := cl.c.cfg.PageSize, min(pageWindow, cap(cl.c.client.slots))
 	var all []T
-	var before string
+	var before *T
 	for start, width := 0, 1; ; start, width = start+width*size, window {
 		pages := make([]part[T], width)
 		parallel(width, func(i int) {
@@ -236,7 +236,7 @@ func list[T any](ctx context.Context, cl *cluster, group, endpoint, path, key st
 			pages[i] = readPart[T](ctx, cl, group, endpoint, path, key, q)
 		})
 		for _, p := range pages {
-			if p.first != "" && p.first == before {
+			if p.first != nil && reflect.DeepEqual(p.first, before) {
 				cl.bad(group)(badPaging) // it does not page: the same again
 				return all, nil
 			}
@@ -259,26 +259,25 @@ func list[T any](ctx context.Context, cl *cluster, group, endpoint, path, key st
 // part is a page of a list.
 type part[T any] struct {
 	items []T
-	seen  int    // with those that could not be read
-	first string // the first item, to see whether pages differ
+	seen  int // with those that could not be read
+	first *T  // the first item, to see whether pages differ
 	err   error
 }
 
-func readPart[T any](ctx context.Context, cl *cluster, group, endpoint, path, key string, q url.Values) part[T] {
+func readPart[T comparable](ctx context.Context, cl *cluster, group, endpoint, path, key string, q url.Values) part[T] {
 	var p part[T]
 	bad := cl.bad(group)
 	p.err = cl.c.client.get(ctx, endpoint, cl.prefix+path, q, func(r io.Reader) error {
 		p = part[T]{}
-		return walk(r, map[string]func(json.RawMessage){key: func(raw json.RawMessage) {
+		return walk(r, map[string]reader{key: itemReader(bad, func(v *T) {
 			if p.seen == 0 {
-				p.first = string(raw)
+				p.first = v
 			}
 			p.seen++
-			var v T
-			if len(p.items) < maxItems && item(raw, &v, bad) {
-				p.items = append(p.items, v)
+			if v != nil && len(p.items) < maxItems {
+				p.items = append(p.items, *v)
 			}
-		}}, bad)
+		})}, bad)
 	})
 	var e *requestError
 	if errors.As(p.err, &e) && reasonIsBody(e.reason) {

@@ -7,6 +7,11 @@ import (
 	"strings"
 )
 
+type end struct {
+	ID      string `json:"id"`
+	Service string `json:"service"`
+}
+
 // ends are the services of the ends of conversations, by id.
 type ends map[string]string
 
@@ -33,14 +38,13 @@ func (cl *cluster) readConversations(ctx context.Context) (byPort, byPair map[fl
 	bad := cl.bad(groupConversations)
 	err = cl.c.client.get(ctx, "conversation", cl.prefix+"/conversation", nil, func(r io.Reader) error {
 		byPort, byPair, e = map[flow]float64{}, map[flow]float64{}, ends{}
-		return walk(r, map[string]func(json.RawMessage){
-			"conversations": func(raw json.RawMessage) { addConversation(raw, byPort, byPair, bad) },
-			"endpoints": func(raw json.RawMessage) {
-				var w workload
-				if len(e) < maxItems && item(raw, &w, bad) && w.ID != "" {
+		return walk(r, map[string]reader{
+			"conversations": rawReader(func(raw json.RawMessage) { addConversation(raw, byPort, byPair, bad) }),
+			"endpoints": itemReader(bad, func(w *end) {
+				if w != nil && len(e) < maxItems && w.ID != "" {
 					e[w.ID] = w.Service
 				}
-			},
+			}),
 		}, bad)
 	})
 	return byPort, byPair, e, err

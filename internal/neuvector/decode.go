@@ -44,10 +44,48 @@ func (l *limited) Read(b []byte) (int, error) {
 	return n, err
 }
 
+// reader reads one element of a list. An error ends the reading of the answer.
+type reader func(dec *json.Decoder) error
+
+// rawReader reads elements as they are.
+func rawReader(item func(raw json.RawMessage)) reader {
+	return func(dec *json.Decoder) error {
+		var raw json.RawMessage
+		if err := dec.Decode(&raw); err != nil {
+			return err
+		}
+		item(raw)
+		return nil
+	}
+}
+
+// itemReader reads elements into a T each: twice as fast as by way of the raw
+// text. A field of another type costs that field alone; what is no object is passed over.
+func itemReader[T comparable](bad func(reason string), item func(v *T)) reader {
+	return func(dec *json.Decoder) error {
+		var v, zero T
+		err := dec.Decode(&v)
+		var field *json.UnmarshalTypeError
+		if err != nil && !errors.As(err, &field) {
+			return err
+		}
+		if field != nil && field.Field != "" {
+			bad(badField) // json goes on behind it
+		}
+		if v == zero {
+			bad(badItem)
+			item(nil)
+			return nil
+		}
+		item(&v)
+		return nil
+	}
+}
+
 // walk reads an object and hands the elements of the lists named in each to
 // their function, one by one: no more than an element is held. Other keys are
 // passed over, null is an empty list. What came before an error counts.
-func walk(r io.Reader, each map[string]func(json.RawMessage), bad func(reason string)) error {
+func walk(r io.Reader, each map[string]reader, bad func(reason string)) error {
 	dec := json.NewDecoder(r)
 	if err := begin(dec); err != nil {
 		return err
@@ -73,11 +111,9 @@ func walk(r io.Reader, each map[string]func(json.RawMessage), bad func(reason st
 			continue
 		}
 		for dec.More() {
-			var raw json.RawMessage
-			if err := dec.Decode(&raw); err != nil {
+			if err := item(dec); err != nil {
 				return err
 			}
-			item(raw)
 		}
 		if _, err := dec.Token(); err != nil {
 			return err

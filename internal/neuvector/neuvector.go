@@ -51,7 +51,7 @@ type Config struct {
 	TLS conf.TLS `yaml:"tls"`
 	// Timeout of one request.
 	Timeout conf.Duration `yaml:"timeout"`
-	// Concurrency is how many requests may be under way; 0: 8 with an account, 1 with an API key,
+	// Concurrency is how many requests may be under way; 0: 16 with an account, 1 with an API key,
 	// as each request with a key holds a lock of the controller while it hashes.
 	Concurrency int `yaml:"concurrency"`
 	// PageSize is how many items one request asks for.

@@ -212,7 +212,7 @@ func TestRequestsAtOnceAreBounded(t *testing.T) {
 	for _, tt := range []struct {
 		key  conf.Secret
 		want int32
-	}{{"", 8}, {"name:secret", 1}} {
+	}{{"", 16}, {"name:secret", 1}} {
 		synctest.Test(t, func(t *testing.T) {
 			c := &counting{Handler: simulate(t, sim.Config{APIKey: "name:secret", Latency: 20 * time.Millisecond}, sim.DemoSize().World(time.Now()))}
 			cfg := testConfig()
@@ -223,8 +223,8 @@ func TestRequestsAtOnceAreBounded(t *testing.T) {
 			if err := col.Refresh(t.Context()); err != nil {
 				t.Fatal(err)
 			}
-			if got := c.most.Load(); got != tt.want {
-				t.Errorf("%d requests at once; want %d", got, tt.want)
+			if got := c.most.Load(); got > tt.want || got <= tt.want/2 {
+				t.Errorf("%d requests at once; want %d at most, and more than half", got, tt.want)
 			}
 		})
 	}

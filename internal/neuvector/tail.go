@@ -117,17 +117,17 @@ func (cl *cluster) readEvents(ctx context.Context, since time.Time) (map[string]
 		}
 		got, most := map[string][]Event{}, 0
 		err := cl.c.client.get(ctx, "events", cl.prefix+"/log/security", q, func(r io.Reader) error {
-			each := map[string]func(json.RawMessage){}
+			each := map[string]reader{}
 			got, most = map[string][]Event{}, 0
 			for key, class := range map[string]string{"threats": classThreat, "incidents": classIncident, "violations": classViolation} {
 				n := 0
-				each[key] = func(raw json.RawMessage) {
+				each[key] = rawReader(func(raw json.RawMessage) {
 					n++
 					most = max(most, n)
 					if e, ok := parseEvent(cl.name, class, raw, bad); ok && len(got[class]) < maxRead {
 						got[class] = append(got[class], e)
 					}
-				}
+				})
 			}
 			return walk(r, each, bad)
 		})

@@ -63,7 +63,6 @@ type workload struct {
 	Root       bool   `json:"run_as_root"`
 	Sidecar    bool   `json:"service_mesh_sidecar"`
 	Scan       *scan  `json:"scan_summary"`
-	Kind       string `json:"kind"`
 }
 
 // readWorkloads reads all pods and containers. Only containers count: what a
