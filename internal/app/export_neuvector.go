@@ -11,10 +11,11 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/spf13/cobra"
+
 	"github.com/orielhq/oriel/internal/conf"
 	"github.com/orielhq/oriel/internal/neuvector"
 	"github.com/orielhq/oriel/internal/server"
-	"github.com/spf13/cobra"
 )
 
 // neuvectorFlags are those of neuvector/prometheus-exporter, with more of our own.

@@ -40,7 +40,7 @@ func BenchmarkRefresh(b *testing.B) {
 			c := largeCollector(b, n)
 			start := cpu()
 			for b.Loop() {
-				if err := c.Refresh(context.Background()); err != nil { //nolint:usetesting // a benchmark
+				if err := c.Refresh(context.Background()); err != nil {
 					b.Fatal(err)
 				}
 			}
@@ -54,14 +54,14 @@ func BenchmarkRefresh(b *testing.B) {
 // BenchmarkScrape writes the page of that cluster.
 func BenchmarkScrape(b *testing.B) {
 	c := largeCollector(b, 0)
-	if err := c.Refresh(context.Background()); err != nil { //nolint:usetesting // a benchmark
+	if err := c.Refresh(context.Background()); err != nil {
 		b.Fatal(err)
 	}
 	set := collector.NewSet(quiet, map[string]collector.Collector{"neuvector": c})
 	b.ReportAllocs()
 	for b.Loop() {
 		var n count
-		if err := set.WriteText(context.Background(), &n); err != nil { //nolint:usetesting // a benchmark
+		if err := set.WriteText(context.Background(), &n); err != nil {
 			b.Fatal(err)
 		}
 		b.ReportMetric(float64(n), "bytes")

@@ -176,7 +176,7 @@ func (c *client) once(ctx context.Context, endpoint, path string, query url.Valu
 	}
 	req.Header.Set(header, value)
 	req.Header.Set("X-Nv-Page", "dashboard") // a 403 is no event of the audit log then
-	resp, err := c.send(req, endpoint)
+	resp, err := c.send(req, endpoint)       //nolint:bodyclose // finish closes it
 	if err != nil {
 		return err
 	}
@@ -296,7 +296,7 @@ func (c *client) login(ctx context.Context, user string, password conf.Secret) l
 	}
 	req.GetBody = nil // never twice by itself: the second might be the fifth wrong login
 	req.Header.Set("Content-Type", "application/json")
-	resp, err := c.send(req, "login")
+	resp, err := c.send(req, "login") //nolint:bodyclose // finish closes it
 	if err != nil {
 		return loginResult{state: stateError, err: err}
 	}
@@ -372,7 +372,7 @@ func (c *client) touch(ctx context.Context, method, endpoint, token string) bool
 		return false
 	}
 	req.Header.Set("X-Auth-Token", token)
-	resp, err := c.send(req, endpoint)
+	resp, err := c.send(req, endpoint) //nolint:bodyclose // finish closes it
 	if err != nil {
 		return false
 	}

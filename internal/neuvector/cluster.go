@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"maps"
 	"net/url"
 	"reflect"
 	"slices"
@@ -99,9 +100,6 @@ func newCluster(c *Collector, name, target, prefix string) *cluster {
 }
 
 func (cl *cluster) local() bool { return cl.prefix == "/v1" }
-
-// wants tells whether a group is to be read from this cluster.
-func (cl *cluster) wants(group string) bool { return slices.Contains(cl.c.cfg.Groups, group) }
 
 func (cl *cluster) every(group string) time.Duration {
 	if d, ok := cl.c.cfg.Intervals[group]; ok {
@@ -230,9 +228,7 @@ func list[T comparable](ctx context.Context, cl *cluster, group, endpoint, path,
 		pages := make([]part[T], width)
 		parallel(width, func(i int) {
 			q := url.Values{"start": {strconv.Itoa(start + i*size)}, "limit": {strconv.Itoa(size)}}
-			for k, v := range query {
-				q[k] = v
-			}
+			maps.Copy(q, query)
 			pages[i] = readPart[T](ctx, cl, group, endpoint, path, key, q)
 		})
 		for _, p := range pages {

@@ -118,7 +118,7 @@ func pageOf(t testing.TB, cs ...*Collector) string {
 		all["neuvector-"+c.cfg.Cluster] = c
 	}
 	set := collector.NewSet(quiet, all)
-	if err := set.WriteText(context.Background(), &b); err != nil { //nolint:usetesting // benchmarks too
+	if err := set.WriteText(context.Background(), &b); err != nil {
 		t.Fatal(err)
 	}
 	return regexp.MustCompile(`(?m)^(oriel_collector_duration_seconds\{.*\}|oriel_neuvector_group_duration_seconds\{.*\}) .*$`).ReplaceAllString(b.String(), "$1 0.1")
@@ -190,8 +190,12 @@ func exampleWorld(t testing.TB) *sim.World {
 		sidecar                bool
 		status                 string
 	}{
-		{"a0", "web.demo", 5, 7, 11, false, "finished"}, {"a1", "web.demo", 9, 70, 110, false, "finished"}, {"b0", "db.demo", 6, 0, 0, false, "finished"},
-		{"c0", "mesh.demo", 0, 3, 3, true, "finished"}, {"d0", "api.demo", 0, 0, 0, false, "idle"}, {"d1", "api.demo", 0, 2, 0, false, "finished"},
+		{"a0", "web.demo", 5, 7, 11, false, "finished"},
+		{"a1", "web.demo", 9, 70, 110, false, "finished"},
+		{"b0", "db.demo", 6, 0, 0, false, "finished"},
+		{"c0", "mesh.demo", 0, 3, 3, true, "finished"},
+		{"d0", "api.demo", 0, 0, 0, false, "idle"},
+		{"d1", "api.demo", 0, 2, 0, false, "finished"},
 	} {
 		one, s := workloads.Workloads[0], *workloads.Workloads[0].ScanSummary
 		s.Critical, s.High, s.Medium, s.Status = &v.critical, v.high, v.medium, v.status

@@ -66,8 +66,12 @@ func (cl *cluster) summary(ctx context.Context, p *page) error {
 		official, own *metric
 		value         *float64
 	}{
-		{&nvSummaryServices, &services, s.Services}, {&nvSummaryPolicy, &policyRules, s.Rules}, {&nvSummaryHosts, &hostsCount, s.Hosts},
-		{&nvSummaryControllers, &controllers, s.Controllers}, {&nvSummaryEnforcers, &enforcers, s.Enforcers}, {&nvSummaryPods, &pods, s.Pods},
+		{&nvSummaryServices, &services, s.Services},
+		{&nvSummaryPolicy, &policyRules, s.Rules},
+		{&nvSummaryHosts, &hostsCount, s.Hosts},
+		{&nvSummaryControllers, &controllers, s.Controllers},
+		{&nvSummaryEnforcers, &enforcers, s.Enforcers},
+		{&nvSummaryPods, &pods, s.Pods},
 		{&nvSummaryDisconnected, &disconnected, s.Disconnected},
 	} {
 		p.maybe(f.official, f.value, "target", cl.target)

@@ -17,8 +17,9 @@ import (
 	"sync"
 	"time"
 
-	"github.com/orielhq/oriel/internal/conf"
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/orielhq/oriel/internal/conf"
 )
 
 // The families of metrics, by whose names they carry.
@@ -160,7 +161,7 @@ func (c *Config) Validate() error {
 func (c *Config) endpoint() (host, address string, err error) {
 	host, port, err := net.SplitHostPort(c.Address)
 	if err != nil {
-		host, port, err = strings.Trim(c.Address, "[]"), defaultPort, nil
+		host, port = strings.Trim(c.Address, "[]"), defaultPort
 	}
 	if _, perr := strconv.ParseUint(port, 10, 16); perr != nil || host == "" || strings.ContainsAny(host, "/@?# ") {
 		return "", "", fmt.Errorf("%q is not host or host:port", c.Address)

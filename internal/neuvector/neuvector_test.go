@@ -13,6 +13,7 @@ import (
 
 	"github.com/goccy/go-yaml"
 	"github.com/google/go-cmp/cmp"
+
 	"github.com/orielhq/oriel/internal/conf"
 	sim "github.com/orielhq/oriel/internal/demo/neuvector"
 	"github.com/orielhq/oriel/internal/proctest"
@@ -124,7 +125,7 @@ func TestClustersComeAndGo(t *testing.T) {
 		col := connect(t, cfg, c)
 		labels := func() []string {
 			names := map[string]bool{}
-			for _, line := range strings.Split(pageOf(t, col), "\n") {
+			for line := range strings.SplitSeq(pageOf(t, col), "\n") {
 				if rest, ok := strings.CutPrefix(line, `oriel_neuvector_services{cluster="`); ok {
 					name, _, _ := strings.Cut(rest, `"`)
 					names[name] = true

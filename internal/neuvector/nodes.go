@@ -3,6 +3,7 @@ package neuvector
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 )
@@ -82,7 +83,7 @@ func (cl *cluster) enforcers(ctx context.Context, p *page) error {
 			bytes, packets, opened *float64
 			open                   float64
 		}{{"in", s.Total.BytesIn, s.Total.PacketsIn, s.Total.OpenedIn, s.Total.OpenIn}, {"out", s.Total.BytesOut, s.Total.PacketsOut, s.Total.OpenedOut, s.Total.OpenOut}} {
-			way := append(labels[:len(labels):len(labels)], "direction", d.direction)
+			way := slices.Concat(labels, []string{"direction", d.direction})
 			p.maybe(&inspectedBytes, d.bytes, way...)
 			p.maybe(&inspectedPackets, d.packets, way...)
 			p.maybe(&inspectedOpened, d.opened, way...)
@@ -109,7 +110,7 @@ func (cl *cluster) controllers(ctx context.Context, p *page) error {
 		if c.Orch != "" {
 			p.set(&controllerOrch, truth(c.Orch == stateConnected), labels...)
 		}
-		p.set(&controllerInfo, 1, append(labels, "version", name(c.Version))...)
+		p.set(&controllerInfo, 1, "cluster", cl.name, "controller", name(c.Display), "host", name(c.Host), "version", name(c.Version))
 	}
 	if err != nil {
 		return err

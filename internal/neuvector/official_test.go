@@ -12,10 +12,12 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	sim "github.com/orielhq/oriel/internal/demo/neuvector"
-	"github.com/orielhq/oriel/internal/proctest"
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/model/textparse"
+
+	sim "github.com/orielhq/oriel/internal/demo/neuvector"
+	"github.com/orielhq/oriel/internal/proctest"
 )
 
 // samples reads a page into values by series. Labels without a value are as if not there, as Prometheus has it.
@@ -39,7 +41,7 @@ func samples(t *testing.T, page []byte, prefix string) map[string]float64 {
 		}
 		var ls labels.Labels
 		p.Labels(&ls)
-		if _, _, v := p.Series(); strings.HasPrefix(ls.Get(labels.MetricName), prefix) {
+		if _, _, v := p.Series(); strings.HasPrefix(ls.Get(model.MetricNameLabel), prefix) {
 			all[ls.WithoutEmpty().String()] = v
 		}
 	}

@@ -4,9 +4,10 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/orielhq/oriel/internal/collector"
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
+
+	"github.com/orielhq/oriel/internal/collector"
 )
 
 // metric is the description of one metric; metrics.go has them all.

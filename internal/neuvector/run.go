@@ -103,7 +103,7 @@ func jitter(name string, within time.Duration) time.Duration {
 	if within <= 0 {
 		return 0
 	}
-	return time.Duration(h.Sum64() % uint64(within))
+	return time.Duration(h.Sum64()>>1) % within
 }
 
 // Refresh reads every group of every cluster once, now, as much at once as the

@@ -313,11 +313,13 @@ func (s *session) idleToken() string {
 // end logs out.
 func (s *session) end(ctx context.Context) {
 	s.mu.Lock()
-	token := s.token
-	s.token = ""
+	tokens := []string{s.token, s.dropped}
+	s.token, s.dropped = "", ""
 	s.mu.Unlock()
-	if token != "" {
-		s.logout(ctx, token)
+	for _, token := range tokens {
+		if token != "" {
+			s.logout(ctx, token)
+		}
 	}
 }
 

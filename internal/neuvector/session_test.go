@@ -251,8 +251,14 @@ func TestWrongAPIKeyIsNotTriedByEveryGroup(t *testing.T) {
 func TestCredentialIsNeverShown(t *testing.T) {
 	echo := `{"code":3,"error":"` + password + `","message":"wrong: ` + password + `"}`
 	for _, f := range []sim.Fault{
-		{}, {Status: 401, Body: echo}, {Status: 500, Body: echo}, {Status: 200, Body: "<p>" + password}, {Status: 200, Body: `{"` + password + `":"` + password + `"}`},
-		{Status: 400, Body: password}, {Reset: true}, {Truncate: 10},
+		{},
+		{Status: 401, Body: echo},
+		{Status: 500, Body: echo},
+		{Status: 200, Body: "<p>" + password},
+		{Status: 200, Body: `{"` + password + `":"` + password + `"}`},
+		{Status: 400, Body: password},
+		{Reset: true},
+		{Truncate: 10},
 	} {
 		for _, path := range []string{"/v1/auth", "/v1/host", "/v1"} {
 			synctest.Test(t, func(t *testing.T) {

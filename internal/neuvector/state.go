@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 )
@@ -56,9 +57,7 @@ func (t *tail) load(seen map[string]map[string]int64) {
 	defer t.mu.Unlock()
 	t.known = true
 	for _, class := range classes {
-		for id, at := range seen[class] {
-			t.seen[class][id] = at
-		}
+		maps.Copy(t.seen[class], seen[class])
 	}
 }
 
@@ -81,9 +80,7 @@ func (c *Collector) saveState() error {
 	}
 	f := stateFile{Version: 1, Clusters: map[string]map[string]map[string]int64{}}
 	c.mu.Lock()
-	for name, seen := range c.saved {
-		f.Clusters[name] = seen
-	}
+	maps.Copy(f.Clusters, c.saved)
 	c.mu.Unlock()
 	for _, cl := range clusters {
 		f.Clusters[cl.name] = cl.tail.snapshot()
@@ -115,10 +112,7 @@ func (t *tail) snapshot() map[string]map[string]int64 {
 	defer t.mu.Unlock()
 	copied := map[string]map[string]int64{}
 	for class, ids := range t.seen {
-		copied[class] = map[string]int64{}
-		for id, at := range ids {
-			copied[class][id] = at
-		}
+		copied[class] = maps.Clone(ids)
 	}
 	return copied
 }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
 	"github.com/orielhq/oriel/internal/conf"
 	sim "github.com/orielhq/oriel/internal/demo/neuvector"
 )
@@ -134,7 +135,7 @@ func TestForgottenEventsAreNoticed(t *testing.T) {
 		size.Restless = false
 		c := simulate(t, sim.Config{}, size.World(time.Now()))
 		cfg := eventsOnly()
-		cfg.PageSize = 500
+		cfg.PageSize, cfg.Intervals = 1000, map[string]conf.Duration{groupEvents: conf.Duration(2 * time.Minute)}
 		col := connect(t, cfg, c)
 		flood := func(n int) {
 			c.Update(func(w *sim.World) {
@@ -146,18 +147,24 @@ func TestForgottenEventsAreNoticed(t *testing.T) {
 				w.Violations = w.Violations[max(0, len(w.Violations)-ringSize):]
 			})
 		}
-		during(t, col, time.Minute, func() {
+		gaps := func() int {
+			col.local.tail.mu.Lock()
+			defer col.local.tail.mu.Unlock()
+			return col.local.tail.gaps
+		}
+		during(t, col, 4*time.Minute, func() {
 			flood(600)
-			time.Sleep(time.Minute)
-			if n := col.local.tail.gaps; n != 0 {
+			time.Sleep(4 * time.Minute)
+			if n := gaps(); n != 0 {
 				t.Errorf("%d gaps after 600 events; want none", n)
 			}
 			flood(ringSize)
-			time.Sleep(time.Minute)
-			if n := col.local.tail.gaps; n != 1 {
+			time.Sleep(4 * time.Minute)
+			if n := gaps(); n != 1 {
 				t.Errorf("%d gaps; want 1", n)
 			}
 			time.Sleep(12 * time.Minute)
+			synctest.Wait()
 			if n := len(col.local.tail.seen[classViolation]); n > ringSize {
 				t.Errorf("%d ids are held; want %d at most", n, ringSize)
 			}

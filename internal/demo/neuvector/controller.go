@@ -7,6 +7,7 @@ import (
 	"crypto/subtle"
 	"errors"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"sync"
@@ -135,11 +136,7 @@ func (c *Controller) Update(change func(w *World)) {
 func (c *Controller) Calls() map[string]int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	calls := make(map[string]int, len(c.calls))
-	for path, n := range c.calls {
-		calls[path] = n
-	}
-	return calls
+	return maps.Clone(c.calls)
 }
 
 // Locked tells whether the account has ever been locked out.

@@ -11,8 +11,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"io"
-	"log"
+	"log/slog"
 	"math/big"
 	"net"
 	"net/http"
@@ -52,7 +51,7 @@ func (c *Controller) CAFile() string { return c.caFile }
 
 // Run serves and moves the data until ctx is done.
 func (c *Controller) Run(ctx context.Context) error {
-	srv := &http.Server{Handler: c, ReadHeaderTimeout: 10 * time.Second, ErrorLog: log.New(io.Discard, "", 0)} //nolint:depguard // net/http wants one
+	srv := &http.Server{Handler: c, ReadHeaderTimeout: 10 * time.Second, ErrorLog: slog.NewLogLogger(c.log.Handler(), slog.LevelDebug)}
 	served := make(chan error, 1)
 	go func() { served <- srv.Serve(c.listener) }()
 	tick := time.NewTicker(c.cfg.Step)

@@ -27,16 +27,16 @@ func (w *World) Step(at time.Time, passed time.Duration) {
 		s.Total.ByteOut += in * 6 / 5
 		s.Total.PacketIn += in / 900
 		s.Total.PacketOut += in / 800
-		s.Total.SessionIn += uint32(w.rand.IntN(9))
-		s.Total.SessionOut += uint32(w.rand.IntN(5))
-		s.Total.CurSessionIn, s.Total.CurSessionOut = uint32(w.rand.IntN(40)), uint32(w.rand.IntN(20))
+		s.Total.SessionIn += w.rand.Uint32N(9)
+		s.Total.SessionOut += w.rand.Uint32N(5)
+		s.Total.CurSessionIn, s.Total.CurSessionOut = w.rand.Uint32N(40), w.rand.Uint32N(20)
 		s.Span1 = Metry{CPU: 0.01 + 0.05*w.rand.Float64(), Memory: 128<<20 + w.rand.Uint64N(64<<20), ByteIn: in, ByteOut: in * 6 / 5}
 	}
 	for i := range w.Controllers {
 		w.Stats[w.Controllers[i].ID].Span1 = Metry{CPU: 0.02 + 0.04*w.rand.Float64(), Memory: 400<<20 + w.rand.Uint64N(64<<20)}
 	}
-	w.Admission.Allowed += uint64(w.rand.IntN(4))
-	w.Admission.Ignored += uint64(w.rand.IntN(2))
+	w.Admission.Allowed += w.rand.Uint64N(4)
+	w.Admission.Ignored += w.rand.Uint64N(2)
 	if w.rand.IntN(8) == 0 {
 		w.Admission.Denied++
 	}
@@ -115,11 +115,11 @@ func (w *World) addIncident(at time.Time) {
 	}
 	switch w.rand.IntN(4) {
 	case 0: // on a host: no workload at all
-		i.LogCommon.Name = "Host.Suspicious.Process"
+		i.Name = "Host.Suspicious.Process"
 		i.WorkloadID, i.WorkloadName, i.WorkloadDomain, i.WorkloadImage, i.WorkloadService = "", "", "", "", ""
 		i.ProcName, i.ProcPath, i.ProcCmd = "", "", ""
 	case 1: // file_name is a list
-		i.LogCommon.Name, i.Message = "Container.FileAccess.Violation", "File changed"
+		i.Name, i.Message = "Container.FileAccess.Violation", "File changed"
 		i.ProcName, i.ProcPath, i.ProcCmd, i.FilePath, i.FileName = "", "", "", "/etc/passwd", []string{"/etc/passwd", "/etc/shadow"}
 	}
 	w.Incidents = keep(w.Incidents, i)

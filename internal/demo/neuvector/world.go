@@ -65,7 +65,8 @@ func DemoSize() Size {
 func (s Size) World(now time.Time) *World {
 	w := &World{
 		Kubernetes: true, restless: s.Restless, Stats: map[string]*Stats{}, Images: map[string][]Image{},
-		rand: rand.New(rand.NewPCG(s.Seed, 7)), critical: s.Version == "" || s.Version == "5.6", old: s.Version == "5.3",
+		rand:     rand.New(rand.NewPCG(s.Seed, 7)), //nolint:gosec // the same names each time
+		critical: s.Version == "" || s.Version == "5.6", old: s.Version == "5.3",
 		AdmissionState: &AdmissionState{
 			Enable: true, Mode: "protect", DefaultAction: "allow", AdmClientMode: "service", AdmSvcType: "ClusterIP", FailurePolicy: "ignore",
 			AdmClientModeOptions: map[string]string{"service": "neuvector-svc-admission-webhook.neuvector.svc"}, CtrlStates: map[string]bool{"validate": true}, CfgType: "user_created",
