@@ -278,6 +278,13 @@ func TestDashboardsInTheWild(t *testing.T) {
 		`time() - wireguard_peer_last_handshake_seconds`,
 		`count by (interface, public_key, allowed_ips, friendly_name, remote_ip, remote_port) (wireguard_latest_handshake_seconds)`,
 		`wireguard_peer_allowed_ips_info{family="IPv4"}`,
+		// The dashboard of NeuVector's own exporter, and that of its Helm chart.
+		`nv_summary_hosts`, `nv_summary_controllers`, `nv_summary_enforcers`, `nv_summary_pods`, `nv_summary_disconnectedEnforcers`,
+		`sum(rate(nv_conversation_bytes[1m]))*4`, `nv_admission_allowed`, `nv_admission_denied`, `nv_summary_cvedbVersion`, `nv_summary_cvedbTime`,
+		`nv_enforcer_cpu`, `nv_enforcer_memory`, `nv_log_events`,
+		`sum(nv_container_vulnerabilityHigh) by (service)`, `sum(nv_container_vulnerabilityMedium) by (service)`,
+		`sum(nv_image_vulnerabilityHigh) by (name)`, `sum(nv_image_vulnerabilityMedium) by (name)`,
+		`max(nv_controller_cpu) by (display)`, `max(nv_controller_memory) by (display)`, `max(nv_enforcer_cpu) by (display)`, `max(nv_enforcer_memory) by (display)`,
 	} {
 		if _, err := c.check(expr); err != nil {
 			t.Errorf("%s: %v", expr, err)

@@ -57,7 +57,9 @@ func twoHosts(t *testing.T) string {
 	b.WriteString("load 15s\n")
 	for _, host := range []string{`instance="gw1:9586",job="wireguard"`, `instance="gw2:9586",job="wireguard"`} {
 		fmt.Fprintf(&b, "  up{%s} 1+0x40\n", host)
-		fmt.Fprintf(&b, "  ALERTS{%s,alertname=\"WireGuardInterfaceDown\",alertstate=\"firing\",severity=\"critical\"} 1+0x40\n", host)
+		for _, alert := range []string{"WireGuardInterfaceDown", "NeuVectorEnforcerDisconnected"} {
+			fmt.Fprintf(&b, "  ALERTS{%s,alertname=%q,alertstate=\"firing\",severity=\"critical\"} 1+0x40\n", host, alert)
+		}
 		for _, file := range files {
 			page, err := os.ReadFile(file)
 			if err != nil {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/orielhq/oriel/internal/conf"
+	"github.com/orielhq/oriel/internal/neuvector"
 	"github.com/orielhq/oriel/internal/prom"
 	"github.com/orielhq/oriel/internal/wireguard"
 	"github.com/orielhq/oriel/rules"
@@ -30,6 +31,7 @@ type Config struct {
 	Alertmanager any `yaml:"alertmanager"`
 
 	WireGuard *wireguard.Config `yaml:"wireguard"`
+	NeuVector *neuvector.Config `yaml:"neuvector"`
 
 	file     string
 	source   []byte

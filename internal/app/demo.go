@@ -24,8 +24,8 @@ func demoCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "demo",
 		Short: "Run everything on traffic that it makes itself; leaves nothing behind",
-		Long: "Starts WireGuard devices inside this process, which shake hands and move traffic, and watches them as `oriel serve`\n" +
-			"watches real ones. Needs no root. All it writes is below a temporary directory that goes at the end.",
+		Long: "Starts WireGuard devices inside this process, which shake hands and move traffic, and simulated controllers, and watches\n" +
+			"them as `oriel serve` watches real ones. Needs no root. All it writes is below a temporary directory that goes at the end.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			log, err := f.log.logger(cmd.ErrOrStderr())
@@ -52,6 +52,7 @@ var demoParts = []struct {
 	open func(ctx context.Context, dir string, log *slog.Logger) (demoPart, error)
 }{
 	{"wireguard", openDemoWireGuard},
+	{"neuvector", openDemoNeuVector},
 }
 
 // demo starts the traffic, then serves as `serve` would with a file that names it.
@@ -114,10 +115,13 @@ func openDemoWireGuard(ctx context.Context, dir string, log *slog.Logger) (demoP
 }
 
 var demoText = strings.TrimLeft(`
-Two WireGuard devices run in this process, wg-office and wg-backup, with peers that move traffic.
+Two WireGuard devices run in this process, wg-office and wg-backup, with peers that move traffic; and a simulated
+NeuVector controller, "primary", that manages the clusters edge1 and edge2.
 
   peers        %[1]s promql wireguard_latest_handshake_seconds
   traffic      %[1]s promql --range 5m 'sum by (device) (rate(wireguard_peer_receive_bytes_total[30s]))'
+  containers   %[1]s promql 'topk(5, oriel_neuvector_service_vulnerabilities{severity="critical"})'
+  security     %[1]s promql 'sum by (cluster, class) (oriel_neuvector_security_events_total)'
   alerts       %[1]s promql 'ALERTS'
   everything   %[2]s
 

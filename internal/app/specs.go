@@ -6,6 +6,7 @@ import (
 	"reflect"
 	"slices"
 
+	"github.com/orielhq/oriel/internal/neuvector"
 	"github.com/orielhq/oriel/internal/wireguard"
 )
 
@@ -15,6 +16,8 @@ func (c *Config) specs() []spec {
 	return []spec{
 		section("wireguard", &c.WireGuard, wireguard.Default, made{rules: []string{"wireguard.yml"}, always: true},
 			func(cfg wireguard.Config, b *builder) (any, error) { return wireguard.New(cfg, b.log) }),
+		section("neuvector", &c.NeuVector, neuvector.Default, made{rules: []string{"neuvector.yml"}},
+			func(cfg neuvector.Config, b *builder) (any, error) { return neuvector.New(cfg, b.log) }),
 	}
 }
 
