@@ -31,6 +31,7 @@ type application struct {
 	reloads *reloads
 	ready   atomic.Bool
 	set     atomic.Pointer[collector.Set]
+	alone   atomic.Pointer[map[string]*collector.Set] // collectors that have a page of their own only
 
 	mu       sync.Mutex // guards what follows; one reload at a time
 	features []*feature
@@ -42,12 +43,18 @@ func (a *application) publish(features []*feature) {
 	self := prometheus.NewRegistry()
 	self.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), buildInfo(), a.reloads)
 	all := map[string]collector.Collector{selfName: collector.From(self, a.engine.Registry())}
+	alone := map[string]*collector.Set{}
 	for _, f := range features {
-		if f.collector != nil {
+		switch _, own := f.part.(ownPage); {
+		case own:
+			alone[f.name] = collector.NewSet(a.log, map[string]collector.Collector{f.name: f.collector})
+		case f.collector != nil:
 			all[f.name] = f.collector
 		}
 	}
 	a.set.Store(collector.NewSet(a.log, all))
+	a.alone.Store(&alone)
+	a.feed(features)
 }
 
 // handler has all the paths of DESIGN 4 that exist so far.
@@ -83,7 +90,11 @@ func (a *application) whenReady(h http.Handler) http.HandlerFunc {
 func (a *application) metrics(w http.ResponseWriter, r *http.Request) {
 	set := a.set.Load()
 	if name := strings.TrimPrefix(r.URL.Path, "/metrics"); name != "" && name != "/" {
-		one, ok := set.Only(strings.TrimPrefix(name, "/"))
+		name = strings.TrimPrefix(name, "/")
+		one, ok := set.Only(name)
+		if !ok {
+			one, ok = (*a.alone.Load())[name]
+		}
 		if !ok {
 			http.Error(w, fmt.Sprintf("no such feature; there are: %s", strings.Join(set.Names(), ", ")), http.StatusNotFound)
 			return

@@ -9,6 +9,7 @@ import (
 
 	"github.com/orielhq/oriel/internal/collector"
 	"github.com/orielhq/oriel/internal/conf"
+	"github.com/orielhq/oriel/internal/influx"
 	"github.com/orielhq/oriel/internal/prom"
 	"github.com/orielhq/oriel/internal/wireguard"
 	"github.com/orielhq/oriel/rules"
@@ -32,6 +33,7 @@ type Config struct {
 	Alertmanager any `yaml:"alertmanager"`
 
 	WireGuard *wireguard.Config `yaml:"wireguard"`
+	Influx    *influx.Config    `yaml:"influx"`
 
 	file     string
 	sections sections
@@ -94,6 +96,9 @@ func parseConfig(file string, data []byte) (*Config, error) {
 			return nil, conf.Locate(file, data, "wireguard", err)
 		}
 	}
+	if err := c.checkInflux(file, data); err != nil {
+		return nil, err
+	}
 	return c, nil
 }
 
@@ -139,6 +144,13 @@ func (c *Config) build(before []*feature, log *slog.Logger) ([]*feature, error) 
 	if c.WireGuard != nil {
 		if err := add("wireguard", *c.WireGuard, []string{"wireguard.yml"}, func(log *slog.Logger) (collector.Collector, error) {
 			return wireguard.New(*c.WireGuard, log)
+		}); err != nil {
+			return nil, err
+		}
+	}
+	if c.Influx != nil {
+		if err := add("influx", c.influxSection(), nil, func(log *slog.Logger) (collector.Collector, error) {
+			return influx.New(*c.Influx, influx.Sources{Devices: influxDevices(features)}, log)
 		}); err != nil {
 			return nil, err
 		}

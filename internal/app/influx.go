@@ -1,0 +1,113 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/orielhq/oriel/internal/collector"
+	"github.com/orielhq/oriel/internal/conf"
+	"github.com/orielhq/oriel/internal/influx"
+	"github.com/orielhq/oriel/internal/wireguard"
+	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
+)
+
+// wireguardProtocol is WireGuard's only version. The kernel and the userspace
+// daemons answer with this constant, so readers have nothing to read.
+const wireguardProtocol = 1
+
+// ownPage marks a collector whose metrics would collide with our own on /metrics.
+type ownPage interface{ OwnPage() }
+
+// checkInflux validates the section.
+func (c *Config) checkInflux(file string, data []byte) error {
+	if c.Influx == nil && c.sections.present["influx"] {
+		empty := influx.Default()
+		c.Influx = &empty
+	}
+	if c.Influx == nil {
+		return nil
+	}
+	if err := c.Influx.Validate(); err != nil {
+		return conf.Locate(file, data, "influx", err)
+	}
+	return nil
+}
+
+// influxSection is what a pusher is built of: it reads the devices that section wireguard names.
+func (c *Config) influxSection() any {
+	return struct {
+		influx    influx.Config
+		wireguard *wireguard.Config
+	}{*c.Influx, c.WireGuard}
+}
+
+// wireguardOf returns the collector of the section wireguard, nil if there is none.
+func wireguardOf(features []*feature) *wireguard.Collector {
+	for _, f := range features {
+		if c, ok := f.part.(*wireguard.Collector); ok {
+			return c
+		}
+	}
+	return nil
+}
+
+// influxDevices makes the readings of the section wireguard those that are pushed.
+func influxDevices(features []*feature) func(context.Context) ([]influx.Device, error) {
+	c := wireguardOf(features)
+	if c == nil {
+		return nil
+	}
+	return func(ctx context.Context) ([]influx.Device, error) {
+		views, err := c.Views(ctx)
+		devices := make([]influx.Device, len(views))
+		for i, v := range views {
+			devices[i] = influxDevice(v.Device)
+		}
+		return devices, err
+	}
+}
+
+func influxDevice(d *wireguard.Device) influx.Device {
+	out := influx.Device{Name: d.Name, Type: "userspace", ListenPort: d.ListenPort, FirewallMark: d.FirewallMark, Peers: make([]influx.Peer, len(d.Peers))}
+	if d.Kernel {
+		out.Type = "linux_kernel"
+	}
+	for i := range d.Peers {
+		p := &d.Peers[i]
+		out.Peers[i] = influx.Peer{
+			PublicKey: p.PublicKey, Endpoint: p.Endpoint, AllowedIPs: p.AllowedIPs, LastHandshake: p.LastHandshake,
+			ReceiveBytes: p.ReceiveBytes, TransmitBytes: p.TransmitBytes, Keepalive: p.Keepalive, ProtocolVersion: wireguardProtocol,
+		}
+	}
+	return out
+}
+
+// feed tells the features that pass metrics on where they are: all collectors,
+// those with pages of their own too.
+func (a *application) feed(features []*feature) {
+	sets := pages{a.set.Load()}
+	for _, set := range *a.alone.Load() {
+		sets = append(sets, set)
+	}
+	for _, f := range features {
+		if user, ok := f.part.(interface{ UseMetrics(g prometheus.Gatherer) }); ok {
+			user.UseMetrics(sets)
+		}
+	}
+}
+
+// pages gathers several sets, which may have metrics of the same name.
+type pages []*collector.Set
+
+// Gather returns the families of all sets.
+func (p pages) Gather() ([]*dto.MetricFamily, error) {
+	var all []*dto.MetricFamily
+	var errs []error
+	for _, set := range p {
+		families, err := set.Gather()
+		all, errs = append(all, families...), append(errs, err)
+	}
+	return slices.Clip(all), errors.Join(errs...)
+}
