@@ -12,6 +12,7 @@ import (
 	"github.com/orielhq/oriel/internal/influx"
 	"github.com/orielhq/oriel/internal/prom"
 	"github.com/orielhq/oriel/internal/wireguard"
+	"github.com/orielhq/oriel/internal/wireguard/wirerest"
 	"github.com/orielhq/oriel/rules"
 )
 
@@ -33,6 +34,7 @@ type Config struct {
 	Alertmanager any `yaml:"alertmanager"`
 
 	WireGuard *wireguard.Config `yaml:"wireguard"`
+	WireRest  *wirerest.Config  `yaml:"wirerest"`
 	Influx    *influx.Config    `yaml:"influx"`
 
 	file     string
@@ -96,6 +98,9 @@ func parseConfig(file string, data []byte) (*Config, error) {
 			return nil, conf.Locate(file, data, "wireguard", err)
 		}
 	}
+	if err := c.checkWireRest(file, data); err != nil {
+		return nil, err
+	}
 	if err := c.checkInflux(file, data); err != nil {
 		return nil, err
 	}
@@ -144,6 +149,13 @@ func (c *Config) build(before []*feature, log *slog.Logger) ([]*feature, error) 
 	if c.WireGuard != nil {
 		if err := add("wireguard", *c.WireGuard, []string{"wireguard.yml"}, func(log *slog.Logger) (collector.Collector, error) {
 			return wireguard.New(*c.WireGuard, log)
+		}); err != nil {
+			return nil, err
+		}
+	}
+	if c.WireRest != nil {
+		if err := add("wirerest", c.wirerestSection(), []string{"wirerest.yml"}, func(log *slog.Logger) (collector.Collector, error) {
+			return wirerest.New(*c.WireRest, wirerestDevices(wireguardOf(features)), log)
 		}); err != nil {
 			return nil, err
 		}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -65,28 +66,35 @@ func demo(ctx context.Context, f serveFlags, out io.Writer, log *slog.Logger) (e
 		stop(nil)
 		err = errors.Join(err, <-ended)
 	}()
+	wirerest, err := startDemoWireRest(ctx, mesh, dir, filepath.Join(dir, "wireguard"), log.With("feature", "demo"))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, wirerest.stop()) }()
 	f.dataDir, f.config = filepath.Join(dir, "data"), filepath.Join(dir, "oriel.yml")
-	if err := writeDemoConfig(f.config, mesh, filepath.Join(dir, "wireguard")); err != nil {
+	if err := writeDemoConfig(f.config, mesh, filepath.Join(dir, "wireguard"), map[string]any{"wirerest": wirerest.section}); err != nil {
 		return err
 	}
 	_, _ = fmt.Fprintf(out, demoText, "http://"+f.web.Addresses[0])
 	return serve(ctx, f, log)
 }
 
-// writeDemoConfig writes the configuration that a user of these devices would write.
-func writeDemoConfig(file string, mesh *demowireguard.Mesh, sockets string) error {
+// writeDemoConfig writes the configuration that a user of these devices would write, with more sections.
+func writeDemoConfig(file string, mesh *demowireguard.Mesh, sockets string, more map[string]any) error {
 	addresses := map[string][]string{}
 	for _, d := range mesh.Devices() {
 		for _, a := range d.Addresses {
 			addresses[d.Name] = append(addresses[d.Name], a.String())
 		}
 	}
-	text, err := yaml.Marshal(map[string]any{
+	sections := map[string]any{
 		"instance":         "demo",
 		"collect_interval": "5s",
 		"prometheus":       map[string]any{"global": map[string]any{"scrape_interval": "5s", "evaluation_interval": "5s"}},
 		"wireguard":        map[string]any{"socket_dir": sockets, "names": mesh.Names(), "addresses": addresses},
-	})
+	}
+	maps.Copy(sections, more)
+	text, err := yaml.Marshal(sections)
 	if err == nil {
 		err = os.WriteFile(file, text, 0o600)
 	}
