@@ -5,12 +5,13 @@ import (
 	"errors"
 	"slices"
 
+	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
+
 	"github.com/orielhq/oriel/internal/collector"
 	"github.com/orielhq/oriel/internal/conf"
 	"github.com/orielhq/oriel/internal/influx"
 	"github.com/orielhq/oriel/internal/wireguard"
-	"github.com/prometheus/client_golang/prometheus"
-	dto "github.com/prometheus/client_model/go"
 )
 
 // wireguardProtocol is WireGuard's only version. The kernel and the userspace

@@ -201,8 +201,10 @@ func (o *Output) validateVersion(bad func(key, format string, args ...any) error
 	default:
 		return bad("version", "%d: want 1, 2 or 3", o.Version)
 	}
-	for _, key := range []string{"database", "retention_policy", "consistency", "skip_database_creation", "username", "password", "password_file",
-		"organization", "bucket", "token", "token_file", "no_sync"} {
+	for _, key := range []string{
+		"database", "retention_policy", "consistency", "skip_database_creation", "username", "password", "password_file",
+		"organization", "bucket", "token", "token_file", "no_sync",
+	} {
 		if used[key] && !strings.Contains(" "+allowed+" ", " "+key+" ") {
 			return bad(key, "not a key of version %d", o.Version)
 		}

@@ -143,24 +143,22 @@ func TestBatchesAreFull(t *testing.T) {
 	}
 }
 
-func ptr[T any](v T) *T { return &v }
-
 func families() []*dto.MetricFamily {
-	label := []*dto.LabelPair{{Name: ptr("job"), Value: ptr(`a=b, "c"\`)}, {Name: ptr("empty"), Value: ptr("")}}
+	label := []*dto.LabelPair{{Name: new("job"), Value: new(`a=b, "c"\`)}, {Name: new("empty"), Value: new("")}}
 	return []*dto.MetricFamily{
-		{Name: ptr("up"), Type: dto.MetricType_GAUGE.Enum(), Metric: []*dto.Metric{
-			{Label: label, Gauge: &dto.Gauge{Value: ptr(1.5)}},
-			{Gauge: &dto.Gauge{Value: ptr(math.NaN())}},
-			{Gauge: &dto.Gauge{Value: ptr(math.Inf(-1))}},
+		{Name: new("up"), Type: dto.MetricType_GAUGE.Enum(), Metric: []*dto.Metric{
+			{Label: label, Gauge: &dto.Gauge{Value: new(1.5)}},
+			{Gauge: &dto.Gauge{Value: new(math.NaN())}},
+			{Gauge: &dto.Gauge{Value: new(math.Inf(-1))}},
 		}},
-		{Name: ptr("n_total"), Type: dto.MetricType_COUNTER.Enum(), Metric: []*dto.Metric{{Counter: &dto.Counter{Value: ptr(3.0)}, TimestampMs: ptr(int64(7))}}},
-		{Name: ptr("u"), Type: dto.MetricType_UNTYPED.Enum(), Metric: []*dto.Metric{{Untyped: &dto.Untyped{Value: ptr(4.0)}}}},
-		{Name: ptr("h"), Type: dto.MetricType_HISTOGRAM.Enum(), Metric: []*dto.Metric{{Histogram: &dto.Histogram{
-			SampleCount: ptr(uint64(5)), SampleSum: ptr(9.5), Bucket: []*dto.Bucket{{UpperBound: ptr(0.5), CumulativeCount: ptr(uint64(2))}},
+		{Name: new("n_total"), Type: dto.MetricType_COUNTER.Enum(), Metric: []*dto.Metric{{Counter: &dto.Counter{Value: new(3.0)}, TimestampMs: new(int64(7))}}},
+		{Name: new("u"), Type: dto.MetricType_UNTYPED.Enum(), Metric: []*dto.Metric{{Untyped: &dto.Untyped{Value: new(4.0)}}}},
+		{Name: new("h"), Type: dto.MetricType_HISTOGRAM.Enum(), Metric: []*dto.Metric{{Histogram: &dto.Histogram{
+			SampleCount: new(uint64(5)), SampleSum: new(9.5), Bucket: []*dto.Bucket{{UpperBound: new(0.5), CumulativeCount: new(uint64(2))}},
 		}}}},
-		{Name: ptr("s"), Type: dto.MetricType_SUMMARY.Enum(), Metric: []*dto.Metric{{Summary: &dto.Summary{
-			SampleCount: ptr(uint64(5)), SampleSum: ptr(9.5), Quantile: []*dto.Quantile{
-				{Quantile: ptr(0.9), Value: ptr(2.0)}, {Quantile: ptr(0.99), Value: ptr(math.NaN())},
+		{Name: new("s"), Type: dto.MetricType_SUMMARY.Enum(), Metric: []*dto.Metric{{Summary: &dto.Summary{
+			SampleCount: new(uint64(5)), SampleSum: new(9.5), Quantile: []*dto.Quantile{
+				{Quantile: new(0.9), Value: new(2.0)}, {Quantile: new(0.99), Value: new(math.NaN())},
 			},
 		}}}},
 	}
@@ -205,7 +203,7 @@ func FuzzEncode(f *testing.F) {
 	f.Add("up", "job", `a "quoted" one`, 1.0, "10.0.0.1/32,fd00::1/128")
 	f.Add("m", "k=,v ", "ends with \\", math.NaN(), "a\nb")
 	f.Add("# comment", "time", "two\nlines\\\\", math.Inf(1), `\"`)
-	f.Add("", "", "", -0.0, "")
+	f.Add("", "", "", math.Copysign(0, -1), "")
 	f.Add("m\\", "k\\", "a\\,b\\ c\\=d", 1e300, "\xff\x00\x7f")
 	f.Add(" ,=", " ", "ключ", -1.5, strings.Repeat("x", 70_000))
 	f.Fuzz(func(t *testing.T, measurement, key, value string, number float64, text string) {

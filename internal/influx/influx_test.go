@@ -16,10 +16,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/orielhq/oriel/internal/collector"
 	"github.com/orielhq/oriel/internal/conf"
 	"github.com/orielhq/oriel/internal/proctest"
-	"github.com/prometheus/client_golang/prometheus"
 )
 
 var quiet = slog.New(slog.DiscardHandler)

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
 	"github.com/orielhq/oriel/internal/conf"
 	"github.com/orielhq/oriel/internal/proctest"
 )

@@ -284,7 +284,7 @@ func (o *output) complain(result, text string) {
 		return
 	}
 	bytes, lines := o.buffer.size()
-	o.log.Warn("write to InfluxDB", "result", result, "answer", short(text), "buffered_lines", lines, "buffered_bytes", bytes)
+	o.log.Warn("write lines", "result", result, "answer", short(text), "buffered_lines", lines, "buffered_bytes", bytes)
 }
 
 func (o *output) recovered() {
@@ -296,7 +296,7 @@ func (o *output) recovered() {
 	}
 	o.mu.Unlock()
 	if failed {
-		o.log.Info("InfluxDB takes lines again")
+		o.log.Info("server takes lines again")
 	}
 }
 

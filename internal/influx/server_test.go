@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -160,9 +161,7 @@ func (s *server) store(l line) bool {
 	if s.points[key] == nil {
 		s.points[key] = map[string]any{}
 	}
-	for k, v := range l.fields {
-		s.points[key][k] = v
-	}
+	maps.Copy(s.points[key], l.fields)
 	return true
 }
 

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -125,7 +126,7 @@ type creation struct {
 
 func (s *Server) create(w http.ResponseWriter, r *http.Request) {
 	var c creation
-	if err := json.NewDecoder(io.LimitReader(r.Body, 1<<20)).Decode(&c); err != nil && err != io.EOF { //nolint:errorlint // Decode returns it bare
+	if err := json.NewDecoder(io.LimitReader(r.Body, 1<<20)).Decode(&c); err != nil && !errors.Is(err, io.EOF) {
 		refuse(w, http.StatusBadRequest, "Malformed JSON")
 		return
 	}

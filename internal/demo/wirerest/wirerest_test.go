@@ -65,10 +65,16 @@ func TestWhoMayPass(t *testing.T) {
 		path, header string
 		want         int
 	}{
-		{"/v1/peers", "", 403}, {"/v1/peers", "Bearer admin", 200}, {"/v1/peers", "Bearer wrong", 403},
+		{"/v1/peers", "", 403},
+		{"/v1/peers", "Bearer admin", 200},
+		{"/v1/peers", "Bearer wrong", 403},
 		{"/v1/peers", "Sesame admin", 200}, // any word of six letters, as in the real one
-		{"/v1/peers", "Basic admin", 403}, {"/v1/peers?token=admin", "", 200}, {"/actuator/prometheus", "", 403},
-		{"/swagger-ui", "", 200}, {"/v3/api-docs", "", 200}, {"/nowhere", "Bearer admin", 404},
+		{"/v1/peers", "Basic admin", 403},
+		{"/v1/peers?token=admin", "", 200},
+		{"/actuator/prometheus", "", 403},
+		{"/swagger-ui", "", 200},
+		{"/v3/api-docs", "", 200},
+		{"/nowhere", "Bearer admin", 404},
 	} {
 		r, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, base+tt.path, nil)
 		if tt.header != "" {

@@ -7,9 +7,10 @@ import (
 	"sync"
 	"time"
 
-	"github.com/orielhq/oriel/internal/collector"
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
+
+	"github.com/orielhq/oriel/internal/collector"
 )
 
 // maxDevices bounds the interfaces that are remembered.

@@ -81,8 +81,8 @@ func (r *relay) collect(ctx context.Context, native map[string]bool, ch chan<- p
 		up = 0
 		r.errors[reason(err)]++
 	}
-	r.dropped += uint64(dropped) //nolint:gosec // not negative
-	r.badLines += uint64(bad)    //nolint:gosec // not negative
+	r.dropped += uint64(dropped)
+	r.badLines += uint64(bad)
 	ch <- prometheus.MustNewConstMetric(upDesc, prometheus.GaugeValue, up)
 	ch <- prometheus.MustNewConstMetric(durationDesc, prometheus.GaugeValue, time.Since(start).Seconds())
 	ch <- prometheus.MustNewConstMetric(droppedDesc, prometheus.CounterValue, float64(r.dropped))
