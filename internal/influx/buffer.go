@@ -53,10 +53,10 @@ func (e *entry) file() string { return fmt.Sprintf("%020d-%d%s", e.seq, e.lines,
 
 // openBuffer takes the directory and finds what an earlier run left in it.
 func openBuffer(dir string, limit int64) (*buffer, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil { //nolint:gosec // the user names the directory
+	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make buffer: %w", err)
 	}
-	lock, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600) //nolint:gosec // likewise
+	lock, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("lock buffer: %w", err)
 	}
@@ -166,7 +166,7 @@ func (b *buffer) put(data []byte, lines int) (dropped int, err error) {
 // write makes the file whole under another name first: a crash leaves all of it or nothing.
 func (b *buffer) write(e *entry, data []byte) error {
 	name := filepath.Join(b.dir, ".new-"+strconv.FormatUint(e.seq, 10))
-	f, err := os.OpenFile(name, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600) //nolint:gosec // likewise
+	f, err := os.OpenFile(name, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
 	}

@@ -126,16 +126,15 @@ func TestTakeMergesSmallBatches(t *testing.T) {
 	}
 }
 
-const victimEnv = "ORIEL_TEST_BUFFER_DIR"
+const victimEnv = "ORIEL_TEST_VICTIM"
 
 // TestMain is the victim of TestKillLosesNothing when it is started as such:
-// it puts batch after batch and says so after each.
+// it puts batch after batch into its working directory and says so after each.
 func TestMain(m *testing.M) {
-	dir := os.Getenv(victimEnv)
-	if dir == "" {
+	if os.Getenv(victimEnv) == "" {
 		os.Exit(m.Run())
 	}
-	b, err := openBuffer(dir, 64<<20)
+	b, err := openBuffer(".", 64<<20)
 	if err != nil {
 		fmt.Println("open:", err)
 		os.Exit(1)
@@ -156,7 +155,8 @@ func TestKillLosesNothing(t *testing.T) {
 	acknowledged := 0
 	for range 5 {
 		cmd := exec.Command(os.Args[0])
-		cmd.Env = append(os.Environ(), victimEnv+"="+dir)
+		cmd.Env = append(os.Environ(), victimEnv+"=1")
+		cmd.Dir = dir
 		out, err := cmd.StdoutPipe()
 		if err != nil {
 			t.Fatal(err)
