@@ -179,11 +179,14 @@ func (o *Output) validate(at string) error {
 	if err := o.TLS.Validate(); err != nil {
 		return bad("tls", "%w", err)
 	}
-	return o.validateVersion(bad)
+	// The path of a key that is not there would lead nowhere.
+	return o.validateVersion(bad, func(format string, args ...any) error {
+		return conf.Field(strings.TrimSuffix(at, "."), format, args...)
+	})
 }
 
 // validateVersion refuses keys that the version has no use for: they would be ignored in silence.
-func (o *Output) validateVersion(bad func(key, format string, args ...any) error) error {
+func (o *Output) validateVersion(bad func(key, format string, args ...any) error, missing func(format string, args ...any) error) error {
 	used := map[string]bool{
 		"database": o.Database != "", "retention_policy": o.RetentionPolicy != "", "consistency": o.Consistency != "",
 		"skip_database_creation": o.SkipDatabaseCreation, "username": o.Username != "", "password": o.Password != "",
@@ -210,7 +213,7 @@ func (o *Output) validateVersion(bad func(key, format string, args ...any) error
 		}
 	}
 	if !used[needed] {
-		return bad(needed, "missing: version %d needs it", o.Version)
+		return missing("%s is missing: version %d needs it", needed, o.Version)
 	}
 	switch o.Consistency {
 	case "", "any", "one", "quorum", "all":
