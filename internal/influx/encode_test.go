@@ -134,6 +134,20 @@ func TestOwnTagWinsOverCommon(t *testing.T) {
 	}
 }
 
+// TestNamesThatInfluxDBKeepsForItself: a tag or field named time is refused by
+// the server, and a measurement that begins with # makes the line a comment.
+func TestNamesThatInfluxDBKeepsForItself(t *testing.T) {
+	text, _, _ := encodeAll(nil, "", 10, func(e *encoder) {
+		e.start()
+		e.tag("time", "x")
+		e.floatField("time", 1)
+		e.end("#m", time.Unix(0, 1))
+	})
+	if want := "_#m,label_time=x label_time=1 1\n"; string(text) != want {
+		t.Errorf("line = %q; want %q", text, want)
+	}
+}
+
 func TestBatchesAreFull(t *testing.T) {
 	_, batches, _ := encodeAll(nil, "", 4, func(e *encoder) {
 		e.device(&Device{Name: "wg0", Type: "unknown", Peers: make([]Peer, 10)}, time.Unix(1, 0))

@@ -39,7 +39,7 @@ type output struct {
 	buffer    *buffer // nil before open
 	attempt   int     // tries without success in a row; only run's goroutine uses it
 
-	mu      sync.Mutex // guards failing
+	mu      sync.Mutex // guards failing, and buffer between open and collect
 	failing string     // the result that is logged already
 }
 
@@ -64,8 +64,14 @@ func (o *output) open() error {
 		},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
-	o.buffer, err = openBuffer(o.dir, o.limit)
-	return err
+	b, err := openBuffer(o.dir, o.limit)
+	if err != nil {
+		return err
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.buffer = b
+	return nil
 }
 
 func (o *output) close() {
@@ -318,8 +324,11 @@ func networkResult(err error) string {
 func (o *output) collect(ch chan<- prometheus.Metric) {
 	var bytes int64
 	var lines int
-	if o.buffer != nil {
-		bytes, lines = o.buffer.size()
+	o.mu.Lock()
+	b := o.buffer
+	o.mu.Unlock()
+	if b != nil {
+		bytes, lines = b.size()
 	}
 	o.metrics.collectBuffer(ch, bytes, o.limit, lines)
 }

@@ -67,16 +67,16 @@ func (r *relay) collect(ctx context.Context, native map[string]bool, ch chan<- p
 	if err == nil {
 		families, bad, err = parse(body)
 	}
-	sent, dropped := 0, 0
+	dropped := 0
 	if err == nil {
-		sent, dropped = r.send(families, token.Reveal(), native, ch)
+		if !slices.ContainsFunc(slices.Collect(maps.Keys(families)), r.allowed) {
+			err = errMalformed // a page without a single metric of WireRest is not WireRest's
+		}
+		_, dropped = r.send(families, token.Reveal(), native, ch)
 	}
 	up := 1.0
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if err == nil && sent+dropped == 0 && len(native) == 0 {
-		err = errMalformed // a page without a single series is not WireRest's
-	}
 	if err != nil {
 		up = 0
 		r.errors[reason(err)]++

@@ -180,9 +180,11 @@ func TestTrafficSurvivesRemoval(t *testing.T) {
 	step(row(0, 110)+row(1, 60)+counts(0, 1), peer(1, 60, 0))                // removed: its figure stays
 	step(row(0, 115)+row(1, 60)+counts(1, 1), peer(0, 5, 0), peer(1, 60, 0)) // back, from zero
 	step(row(0, 115)+row(1, 62)+counts(1, 1), peer(0, 5, 0), peer(1, 2, 0))  // began anew without being removed
-	want(t, page(t, c), `wirerest_network_transmit_bytes_total{application="WireRest-wg0",type="receive"} 177
+	step(row(0, 115)+row(1, 62)+counts(1, 2), peer(0, 5, 0))
+	step(row(0, 115)+row(1, 69)+counts(2, 2), peer(0, 5, 0), peer(1, 7, 0)) // back with more than it had: from zero all the same
+	want(t, page(t, c), `wirerest_network_transmit_bytes_total{application="WireRest-wg0",type="receive"} 184
 wirerest_network_transmit_bytes_total{application="WireRest-wg0",type="transfer"} 0
-wirerest_traffic_bytes_total{application="WireRest-wg0",type="receive"} 177
+wirerest_traffic_bytes_total{application="WireRest-wg0",type="receive"} 184
 wirerest_traffic_bytes_total{application="WireRest-wg0",type="transfer"} 0
 `, "wirerest_network_transmit_bytes_total", "wirerest_traffic_bytes_total")
 }
@@ -243,6 +245,23 @@ func raw(t testing.TB, status int, text string) Config {
 	return cfg
 }
 
+// endless is a WireRest whose answer has no end.
+func endless(t testing.TB) Config {
+	t.Helper()
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		line := []byte("# " + strings.Repeat("x", 60_000) + "\n")
+		for r.Context().Err() == nil {
+			if _, err := w.Write(line); err != nil {
+				return
+			}
+		}
+	}))
+	t.Cleanup(srv.Close)
+	cfg := Default()
+	cfg.URL = srv.URL
+	return cfg
+}
+
 func TestBadAnswers(t *testing.T) {
 	good := "# TYPE wirerest_peers_total gauge\nwirerest_peers_total{application=\"WireRest-wg0\",} 3.0\n"
 	many := strings.Repeat("x", 2000)
@@ -259,13 +278,14 @@ func TestBadAnswers(t *testing.T) {
 		"web page":           {raw(t, 200, "<html>\n<body>\n</body>\n"), "malformed", false},
 		"one bad line":       {raw(t, 200, "wirerest_x{a=\"b} 1\n"+good), "", true},
 		"nothing":            {raw(t, 200, ""), "malformed", false},
-		"endless":            {raw(t, 200, strings.Repeat("# "+many+"\n", 3000)), "too_large", false},
+		"endless":            {endless(t), "too_large", false},
 		"not ours":           {raw(t, 200, "wirerest_up 1\noriel_x 1\ngo_x 1\nwirerest_probe_success 1\n"+good), "", true},
 		"a label too long":   {raw(t, 200, "wirerest_x{a=\""+many+"\"} 1\n"+good), "", true},
 		"a token in a label": {raw(t, 200, "wirerest_x{uri=\"/v1/peers?token="+testToken+"\"} 1\n"+good), "", true},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
+			want(t, page(t, newTest(t, tt.cfg, devices(Device{Name: "wg1"}))), map[bool]string{true: "wirerest_up 1\n", false: "wirerest_up 0\n"}[tt.reason == ""], "wirerest_up")
 			got := page(t, newTest(t, tt.cfg, nil))
 			up := "wirerest_up 1\n"
 			if tt.reason != "" {
