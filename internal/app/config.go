@@ -161,7 +161,7 @@ func (c *Config) build(before []*feature, log *slog.Logger) ([]*feature, error) 
 		}
 	}
 	if c.Influx != nil {
-		if err := add("influx", c.influxSection(), nil, func(log *slog.Logger) (collector.Collector, error) {
+		if err := add("influx", c.influxSection(), []string{"influx.yml"}, func(log *slog.Logger) (collector.Collector, error) {
 			return influx.New(*c.Influx, influx.Sources{Devices: influxDevices(features)}, log)
 		}); err != nil {
 			return nil, err
