@@ -5,8 +5,6 @@ import (
 	"syscall"
 	"testing"
 	"time"
-
-	dto "github.com/prometheus/client_model/go"
 )
 
 func manyIPs(n int) []netip.Prefix {
@@ -26,8 +24,3 @@ func cpu(t testing.TB) time.Duration {
 	}
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
-
-// gatherer has a metric of each type and labels of every kind.
-type gatherer struct{}
-
-func (gatherer) Gather() ([]*dto.MetricFamily, error) { return families(), nil }
