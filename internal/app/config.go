@@ -7,8 +7,10 @@ import (
 	"time"
 
 	"github.com/orielhq/oriel/internal/conf"
+	"github.com/orielhq/oriel/internal/influx"
 	"github.com/orielhq/oriel/internal/prom"
 	"github.com/orielhq/oriel/internal/wireguard"
+	"github.com/orielhq/oriel/internal/wireguard/wirerest"
 	"github.com/orielhq/oriel/rules"
 )
 
@@ -30,6 +32,8 @@ type Config struct {
 	Alertmanager any `yaml:"alertmanager"`
 
 	WireGuard *wireguard.Config `yaml:"wireguard"`
+	WireRest  *wirerest.Config  `yaml:"wirerest"`
+	Influx    *influx.Config    `yaml:"influx"`
 
 	file     string
 	source   []byte

@@ -6,7 +6,9 @@ import (
 	"reflect"
 	"slices"
 
+	"github.com/orielhq/oriel/internal/influx"
 	"github.com/orielhq/oriel/internal/wireguard"
+	"github.com/orielhq/oriel/internal/wireguard/wirerest"
 )
 
 // specs lists the features: the section of the file, what comes with it, and
@@ -15,6 +17,8 @@ func (c *Config) specs() []spec {
 	return []spec{
 		section("wireguard", &c.WireGuard, wireguard.Default, made{rules: []string{"wireguard.yml"}, always: true},
 			func(cfg wireguard.Config, b *builder) (any, error) { return wireguard.New(cfg, b.log) }),
+		section("wirerest", &c.WireRest, wirerest.Default, made{rules: []string{"wirerest.yml"}, uses: []string{"wireguard"}, alone: true}, buildWireRest),
+		section("influx", &c.Influx, influx.Default, made{rules: []string{"influx.yml"}, uses: []string{"wireguard"}}, buildInflux),
 	}
 }
 
