@@ -49,6 +49,8 @@ func TestPanelsShowData(t *testing.T) {
 func twoHosts(t *testing.T) string {
 	t.Helper()
 	files, err := filepath.Glob("../internal/*/testdata/metrics.prom")
+	deeper, _ := filepath.Glob("../internal/*/*/testdata/metrics.prom") // the pattern is valid
+	files = append(files, deeper...)
 	if err != nil {
 		t.Fatal(err)
 	}

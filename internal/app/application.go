@@ -72,6 +72,7 @@ func (a *application) publish(features []*feature) {
 	}
 	now.set = collector.NewSet(a.log, all)
 	a.shown.Store(now)
+	now.feed(features)
 }
 
 // handler has all the paths of DESIGN 4 that exist so far.

@@ -7,9 +7,11 @@ import (
 	"time"
 
 	"github.com/orielhq/oriel/internal/conf"
+	"github.com/orielhq/oriel/internal/influx"
 	"github.com/orielhq/oriel/internal/neuvector"
 	"github.com/orielhq/oriel/internal/prom"
 	"github.com/orielhq/oriel/internal/wireguard"
+	"github.com/orielhq/oriel/internal/wireguard/wirerest"
 	"github.com/orielhq/oriel/rules"
 )
 
@@ -32,6 +34,8 @@ type Config struct {
 
 	WireGuard *wireguard.Config `yaml:"wireguard"`
 	NeuVector *neuvector.Config `yaml:"neuvector"`
+	WireRest  *wirerest.Config  `yaml:"wirerest"`
+	Influx    *influx.Config    `yaml:"influx"`
 
 	file     string
 	source   []byte

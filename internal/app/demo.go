@@ -109,9 +109,22 @@ func openDemoWireGuard(ctx context.Context, dir string, log *slog.Logger) (demoP
 			addresses[d.Name] = append(addresses[d.Name], a.String())
 		}
 	}
-	return demoPart{run: mesh.Run, sections: map[string]any{
-		"wireguard": map[string]any{"socket_dir": dir, "names": mesh.Names(), "addresses": addresses},
-	}}, mesh.Open(ctx)
+	if err := mesh.Open(ctx); err != nil {
+		return demoPart{}, err
+	}
+	wirerest, err := startDemoWireRest(ctx, mesh, dir, dir, log)
+	if err != nil {
+		ended, cancel := context.WithCancel(ctx)
+		cancel()
+		return demoPart{}, errors.Join(err, mesh.Run(ended)) // closes the devices
+	}
+	return demoPart{
+		run: func(ctx context.Context) error { return errors.Join(mesh.Run(ctx), wirerest.stop()) },
+		sections: map[string]any{
+			"wireguard": map[string]any{"socket_dir": dir, "names": mesh.Names(), "addresses": addresses},
+			"wirerest":  wirerest.section,
+		},
+	}, nil
 }
 
 var demoText = strings.TrimLeft(`

@@ -19,7 +19,7 @@ import (
 
 func exportCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "export", Short: "Run one exporter alone, in the place of the one it replaces"}
-	cmd.AddCommand(exportWireGuardCommand(), exportNeuVectorCommand())
+	cmd.AddCommand(exportWireGuardCommand(), exportWireRestCommand(), exportNeuVectorCommand())
 	return cmd
 }
 

@@ -6,8 +6,10 @@ import (
 	"reflect"
 	"slices"
 
+	"github.com/orielhq/oriel/internal/influx"
 	"github.com/orielhq/oriel/internal/neuvector"
 	"github.com/orielhq/oriel/internal/wireguard"
+	"github.com/orielhq/oriel/internal/wireguard/wirerest"
 )
 
 // specs lists the features: the section of the file, what comes with it, and
@@ -18,6 +20,8 @@ func (c *Config) specs() []spec {
 			func(cfg wireguard.Config, b *builder) (any, error) { return wireguard.New(cfg, b.log) }),
 		section("neuvector", &c.NeuVector, neuvector.Default, made{rules: []string{"neuvector.yml"}},
 			func(cfg neuvector.Config, b *builder) (any, error) { return neuvector.New(cfg, b.log) }),
+		section("wirerest", &c.WireRest, wirerest.Default, made{rules: []string{"wirerest.yml"}, uses: []string{"wireguard"}, alone: true}, buildWireRest),
+		section("influx", &c.Influx, influx.Default, made{rules: []string{"influx.yml"}, uses: []string{"wireguard"}}, buildInflux),
 	}
 }
 
