@@ -36,6 +36,8 @@ type deviceView struct {
 	removed uint64
 	rekeyed uint64
 	events  []uint64 // counts in the order of events()
+
+	received, transmitted uint64 // by all peers; they survive a peer's removal
 }
 
 type peerView struct {
@@ -95,6 +97,8 @@ type deviceState struct {
 	seen      uint64 // the reading that saw a peer last
 	owners    ownership
 	events    map[string]uint64
+
+	received, transmitted uint64
 }
 
 // peerState is what belongs to a peer from reading to reading; the label texts
@@ -160,10 +164,7 @@ func (t *tracker) update(readings []reading, at time.Time) *snapshot {
 	slices.SortFunc(s.errs, func(a, b errorCount) int {
 		return strings.Compare(a.device+"\x00"+a.reason, b.device+"\x00"+b.reason)
 	})
-	for i, file := range t.names.files {
-		c := t.names.cached[i]
-		s.files = append(s.files, fileView{file: file, bad: c.file.bad, ok: c.err == nil})
-	}
+	s.files = t.names.views()
 	return s
 }
 
@@ -233,6 +234,7 @@ func (t *tracker) take(view *deviceView, r reading, renamed bool, at time.Time) 
 		view.peers[i] = peerView{Peer: &d.Peers[i], state: p, moved: p.moved, flaps: p.flaps, previous: p.previous, takenBy: p.takenBy}
 	}
 	view.created, view.removed, view.rekeyed = state.created, state.removed, state.rekeyed
+	view.received, view.transmitted = state.received, state.transmitted
 	for _, e := range events() {
 		view.events = append(view.events, state.events[e])
 	}
@@ -266,6 +268,8 @@ func (t *tracker) takePeer(state *deviceState, view *deviceView, peer *Peer, kno
 		p = t.refresh(view.name, peer, p)
 		state.peers[peer.PublicKey] = p
 	}
+	state.received += growth(p.latest, peer, func(p *Peer) uint64 { return p.ReceiveBytes })
+	state.transmitted += growth(p.latest, peer, func(p *Peer) uint64 { return p.TransmitBytes })
 	p.seen, p.latest = state.seen, peer
 	if len(p.allowed) > 0 {
 		p.takenBy = Key{}
@@ -290,6 +294,14 @@ func (t *tracker) takePeer(state *deviceState, view *deviceView, peer *Peer, kno
 		t.happened(state, view, event, peer.PublicKey, peer, at, func(e *PeerEvent) { e.First = first })
 	}
 	return readdressed
+}
+
+// growth is by how much a counter has grown; one that is less than before began anew.
+func growth(before, now *Peer, value func(*Peer) uint64) uint64 {
+	if before == nil || value(before) > value(now) {
+		return value(now)
+	}
+	return value(now) - value(before)
 }
 
 // up tells whether a peer counts as connected.

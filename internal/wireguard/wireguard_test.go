@@ -113,6 +113,10 @@ func TestGoldenPage(t *testing.T) {
 		got := strings.ReplaceAll(page(t, c), conf, "wg0.conf")
 		proctest.Golden(t, "testdata/metrics.prom", []byte(got))
 		proctest.Lint(t, []byte(got), "wireguard_latest_handshake_seconds", "wireguard_interface_ipv4_pool_total")
+		for _, profile := range Profiles() {
+			one, _ := c.Compat(profile)
+			proctest.Golden(t, "testdata/compat-"+profile+".prom", []byte(page(t, one)))
+		}
 	})
 }
 
