@@ -53,6 +53,7 @@ func rootCommand() *cobra.Command {
 		demoCommand(),
 		exportCommand(),
 		promqlCommand(),
+		wireguardCommand(),
 		checkCommand(),
 		versionCommand(),
 	)

@@ -31,6 +31,7 @@ type application struct {
 	reloads *reloads
 	ready   atomic.Bool
 	set     atomic.Pointer[collector.Set]
+	compat  atomic.Pointer[map[string]compatible] // features that have pages of other exporters
 
 	mu       sync.Mutex // guards what follows; one reload at a time
 	features []*feature
@@ -48,6 +49,8 @@ func (a *application) publish(features []*feature) {
 		}
 	}
 	a.set.Store(collector.NewSet(a.log, all))
+	compat := compatibles(features)
+	a.compat.Store(&compat)
 }
 
 // handler has all the paths of DESIGN 4 that exist so far.
@@ -89,6 +92,10 @@ func (a *application) metrics(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		set = one
+	}
+	if profile := r.URL.Query().Get("compat"); profile != "" {
+		a.serveCompat(w, r, profile)
+		return
 	}
 	set.ServeHTTP(w, r)
 }

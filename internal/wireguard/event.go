@@ -1,6 +1,7 @@
 package wireguard
 
 import (
+	"context"
 	"net/netip"
 	"time"
 )
@@ -123,4 +124,14 @@ func prefixTexts(list []netip.Prefix) []string {
 		texts[i] = p.String()
 	}
 	return texts
+}
+
+// Read reads the devices, unless that was done a moment ago, and returns the
+// table. An error names the devices that could not be read; the others' rows are there.
+func (c *Collector) Read(ctx context.Context) ([]PeerRow, error) {
+	s, err := c.read(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return c.rows(s, time.Now()), s.err()
 }

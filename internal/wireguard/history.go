@@ -106,6 +106,14 @@ func (c *Collector) record(ctx context.Context) {
 	}
 }
 
+// poll reads the devices now and then: between two probes of a peer it must be
+// seen whether it sends by itself.
+func (c *Collector) poll(ctx context.Context) {
+	for pause(ctx, c.cfg.Poll.Std()) {
+		_, _ = c.recent(ctx)
+	}
+}
+
 // recent returns a snapshot no older than half a poll: scrapes count as polls.
 func (c *Collector) recent(ctx context.Context) (*snapshot, error) {
 	return c.readWithin(ctx, max(c.cfg.Poll.Std()/2, c.cfg.Cache.Std()))
@@ -121,6 +129,7 @@ func (c *Collector) Run(ctx context.Context) error {
 	}
 	if c.cfg.Probe.enabled() {
 		wg.Go(func() { c.probe(ctx) })
+		wg.Go(func() { c.poll(ctx) })
 	}
 	wg.Wait()
 	<-ctx.Done()
