@@ -32,7 +32,7 @@ type Probe struct {
 	Interval conf.Duration `yaml:"interval"`
 	// Timeout of a probe, all its echoes together.
 	Timeout conf.Duration `yaml:"timeout"`
-	// Count of echoes in a probe.
+	// Count of echoes in a probe; more cost as much more processor time.
 	Count int `yaml:"count"`
 	// Concurrency is how many probes run at once.
 	Concurrency int `yaml:"concurrency"`
@@ -45,7 +45,7 @@ type Probe struct {
 
 func defaultProbe() Probe {
 	return Probe{
-		Interval: conf.Duration(minProbeInterval), Timeout: conf.Duration(2 * time.Second), Count: 3,
+		Interval: conf.Duration(minProbeInterval), Timeout: conf.Duration(2 * time.Second), Count: 1,
 		Concurrency: 32, AsleepAfter: conf.Duration(3 * time.Minute),
 	}
 }

@@ -15,8 +15,16 @@ import (
 func inNamespace(file string, f func() error) error {
 	done := make(chan error, 1)
 	go func() {
-		runtime.LockOSThread() // and no unlock: the thread goes with the goroutine
-		done <- enterAnd(file, f)
+		runtime.LockOSThread()
+		if syscall.Gettid() == syscall.Getpid() {
+			// The main thread cannot end, and /proc/PID shows its namespace: hold it
+			// while another thread goes.
+			err := inNamespace(file, f)
+			runtime.UnlockOSThread()
+			done <- err
+			return
+		}
+		done <- enterAnd(file, f) // and no unlock: the thread goes with the goroutine
 	}()
 	return <-done
 }
