@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -216,9 +217,22 @@ func TestRunRecordsAndTriesAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStage(t)
 		s.cfg.Poll = conf.Duration(10 * time.Second)
+		var mu sync.Mutex // guards got, fail and the stage's peers
 		var got []string
 		fail := true
+		set := func(change func()) {
+			mu.Lock()
+			defer mu.Unlock()
+			change()
+		}
+		s.reader.kernel.read = func(string) (*Device, error) {
+			mu.Lock()
+			defer mu.Unlock()
+			return &Device{Name: "wg0", Peers: slices.Clone(s.peers)}, nil
+		}
 		s.Record = func(events []PeerEvent) error {
+			mu.Lock()
+			defer mu.Unlock()
 			if fail {
 				return errors.New("lake is full")
 			}
@@ -232,17 +246,21 @@ func TestRunRecordsAndTriesAgain(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		go func() { ended <- s.Run(ctx) }()
 		time.Sleep(time.Second)
-		s.peers = append(s.peers, somePeer(2))
+		set(func() { s.peers = append(s.peers, somePeer(2)) })
 		time.Sleep(30 * time.Second)
-		if _, failed := s.history.counts(); len(got) != 0 || failed == 0 {
-			t.Errorf("recorded %q, %d failures", got, failed)
-		}
-		fail = false
+		set(func() {
+			if _, failed := s.history.counts(); len(got) != 0 || failed == 0 {
+				t.Errorf("recorded %q, %d failures", got, failed)
+			}
+			fail = false
+		})
 		time.Sleep(5 * time.Second)
-		if !slices.Equal(got, []string{EventCreated}) {
-			t.Errorf("recorded %q; want created once", got)
-		}
-		s.peers = s.peers[:1]
+		set(func() {
+			if !slices.Equal(got, []string{EventCreated}) {
+				t.Errorf("recorded %q; want created once", got)
+			}
+			s.peers = s.peers[:1]
+		})
 		time.Sleep(20 * time.Second)
 		cancel()
 		if err := <-ended; err != nil {
