@@ -34,6 +34,7 @@ type application struct {
 	reloads *reloads
 	ready   atomic.Bool
 	shown   atomic.Pointer[shown]
+	compat  atomic.Pointer[map[string]compatible] // features that have pages of other exporters
 
 	mu       sync.Mutex // guards what follows; one reload at a time
 	features []*feature
@@ -73,6 +74,8 @@ func (a *application) publish(features []*feature) {
 	now.set = collector.NewSet(a.log, all)
 	a.shown.Store(now)
 	now.feed(features)
+	compat := compatibles(features)
+	a.compat.Store(&compat)
 }
 
 // handler has all the paths of DESIGN 4 that exist so far.
@@ -123,6 +126,10 @@ func (a *application) metrics(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		set = one
+	}
+	if profile := r.URL.Query().Get("compat"); profile != "" {
+		a.serveCompat(w, r, profile)
+		return
 	}
 	set.ServeHTTP(w, r)
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/orielhq/oriel/internal/collector"
 	"github.com/orielhq/oriel/internal/server"
 	"github.com/orielhq/oriel/internal/wireguard"
+	"golang.org/x/sync/errgroup"
 )
 
 func exportCommand() *cobra.Command {
@@ -37,6 +38,8 @@ type wireguardFlags struct {
 	peerNames      string
 	peerFile       string
 	socketDir      string
+	probe          []string
+	netns          []string
 	webConfig      string
 	addrFile       string
 	listen         []string
@@ -85,6 +88,8 @@ func exportWireGuardCommand() *cobra.Command {
 	flags.StringVar(&f.peerNames, "wireguard.peer-names", "", "names of peers, \"keyA:foo,keyB:bar\" (mdlayher)")
 	flags.StringVar(&f.peerFile, "wireguard.peer-file", "", "TOML file with names of peers (mdlayher)")
 	flags.StringVar(&f.socketDir, "wireguard.socket-dir", wireguard.Default().SocketDir, "where userspace devices have their sockets")
+	flags.StringArrayVar(&f.probe, "wireguard.probe", nil, "name, key or pattern of peers to probe by ICMP through the tunnel, '*' for all; can be repeated")
+	flags.StringArrayVar(&f.netns, "wireguard.netns", nil, "further network namespace, by name or process id; can be repeated")
 	flags.StringArrayVar(&f.listen, "web.listen-address", nil, "address to listen on; can be repeated")
 	flags.StringVar(&f.webConfig, "web.config.file", "", "TLS and authentication, as in Prometheus' exporters")
 	flags.StringVar(&f.addrFile, "web.addr-file", "", "write the addresses bound to this file")
@@ -127,6 +132,7 @@ func (f *wireguardFlags) config() (wireguard.Config, error) {
 	c := wireguard.Default()
 	c.SocketDir, c.Interfaces, c.NameFiles = f.socketDir, f.interfaces, f.nameFiles
 	c.SeparateAllowedIPs, c.RemoteIPAndPort = f.separate, f.remote
+	c.Probe.Peers, c.Namespaces = f.probe, namespaces(f.netns)
 	c.Names = map[string]string{}
 	for pair := range strings.SplitSeq(f.peerNames, ",") {
 		if pair = strings.TrimSpace(pair); pair == "" {
@@ -188,7 +194,11 @@ func (f *wireguardFlags) run(cmd *cobra.Command, log *slog.Logger) error {
 func export(cmd *cobra.Command, log *slog.Logger, web server.Config, path, name string, c collector.Collector) error {
 	set := collector.NewSet(log, map[string]collector.Collector{name: c, selfName: collector.From(buildInfo())})
 	mux := http.NewServeMux()
-	mux.Handle(path, set)
+	if part, ok := c.(compatible); ok {
+		compatMux(log, mux, path, name, set, part)
+	} else {
+		mux.Handle(path, set)
+	}
 	mux.HandleFunc("GET /-/healthy", func(w http.ResponseWriter, _ *http.Request) { say(w, "Oriel is healthy.") })
 	if path != "/" {
 		mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) { writePage(w, []link{{path, "metrics"}}) })
@@ -199,7 +209,14 @@ func export(cmd *cobra.Command, log *slog.Logger, web server.Config, path, name 
 	}
 	smallHeap()
 	log.Info("exporting", "feature", name, "address", strings.Join(srv.Addrs(), ","), "path", path)
-	return srv.Run(cmd.Context())
+	job, ok := c.(runner)
+	if !ok {
+		return srv.Run(cmd.Context())
+	}
+	g, ctx := errgroup.WithContext(cmd.Context())
+	g.Go(func() error { return job.Run(ctx) })
+	g.Go(func() error { return srv.Run(ctx) })
+	return g.Wait()
 }
 
 // translate makes the peers' habits ours: mdlayher's flags have one dash, and

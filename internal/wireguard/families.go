@@ -3,7 +3,6 @@ package wireguard
 import (
 	"iter"
 	"slices"
-	"strings"
 	"time"
 	"unsafe"
 
@@ -115,19 +114,38 @@ func (s *snapshot) mindflavor(now time.Time, add addFunc) {
 
 // perPeer is ours: it joins with both of the others.
 func (s *snapshot) perPeer(cfg Config, now time.Time, add addFunc) {
-	peer := func(name string, t dto.MetricType, help string, value func(*peerView) (float64, bool)) {
-		add(name, t, help, s.orielPeers(value))
-	}
-	peer("wireguard_peer_handshake_age_seconds", gauge, "Seconds since the last handshake with the peer. Absent if there has been none.",
-		func(p *peerView) (float64, bool) { return p.age(now).Seconds(), !p.LastHandshake.IsZero() })
-	peer("wireguard_peer_up", gauge, "Whether the peer is considered connected (1) or not (0).",
-		func(p *peerView) (float64, bool) {
-			return truth(!p.LastHandshake.IsZero() && p.age(now) <= cfg.PeerTimeout.Std()), true
-		})
-	peer("wireguard_peer_persistent_keepalive_interval_seconds", gauge, "Persistent keepalive interval; 0 if off.",
-		func(p *peerView) (float64, bool) { return p.Keepalive.Seconds(), true })
-	peer("wireguard_peer_endpoint_changes_total", counter, "Times the peer's endpoint has changed since the exporter started.",
-		func(p *peerView) (float64, bool) { return float64(p.moved), true })
+	add("wireguard_peer_handshake_age_seconds", gauge, "Seconds since the last handshake with the peer. Absent if there has been none.",
+		s.perState(func(p *peerView) (collector.Labels, float64, bool) {
+			return p.state.oriel, p.age(now).Seconds(), !p.LastHandshake.IsZero()
+		}))
+	add("wireguard_peer_up", gauge, "Whether the peer is considered connected (1) or not (0).",
+		s.perState(func(p *peerView) (collector.Labels, float64, bool) {
+			return p.state.oriel, truth(p.up(cfg, now)), true
+		}))
+	add("wireguard_peer_persistent_keepalive_interval_seconds", gauge, "Persistent keepalive interval; 0 if off.",
+		s.perState(func(p *peerView) (collector.Labels, float64, bool) { return p.state.oriel, p.Keepalive.Seconds(), true }))
+	add("wireguard_peer_endpoint_changes_total", counter, "Times the peer's endpoint has changed since the exporter started.",
+		s.perState(func(p *peerView) (collector.Labels, float64, bool) { return p.state.oriel, float64(p.moved), true }))
+	add("wireguard_peer_state_changes_total", counter, "Times the peer has gone up or down since the exporter started.",
+		s.perState(func(p *peerView) (collector.Labels, float64, bool) { return p.state.oriel, float64(p.flaps), true }))
+	add("wireguard_peer_rotation_info", gauge, "A peer whose key took over all addresses of another key since the exporter started: a replaced key, not an unknown peer.",
+		s.perState(func(p *peerView) (collector.Labels, float64, bool) {
+			if p.previous == (Key{}) {
+				return "", 0, false
+			}
+			return p.state.oriel + "," + collector.FormatLabels("previous_public_key", p.previous.String()), 1, true
+		}))
+	add("wireguard_peer_without_allowed_ips", gauge, "A peer that has no allowed IPs, so that nothing can reach it; taken_by is the peer that has its former ones, if that was seen.",
+		s.perState(func(p *peerView) (collector.Labels, float64, bool) {
+			if len(p.AllowedIPs) > 0 {
+				return "", 0, false
+			}
+			by := ""
+			if p.takenBy != (Key{}) {
+				by = p.takenBy.String()
+			}
+			return p.state.oriel + "," + collector.FormatLabels("taken_by", by), 1, true
+		}))
 }
 
 func (s *snapshot) perDevice(add addFunc) {
@@ -138,6 +156,15 @@ func (s *snapshot) perDevice(add addFunc) {
 	device("wireguard_peers_created_total", counter, "Peers that have appeared on the device since the exporter started.", func(d *deviceView) float64 { return float64(d.created) })
 	device("wireguard_peers_removed_total", counter, "Peers that have gone from the device since the exporter started.", func(d *deviceView) float64 { return float64(d.removed) })
 	device("wireguard_device_key_changes_total", counter, "Times the device's own key has changed since the exporter started.", func(d *deviceView) float64 { return float64(d.rekeyed) })
+	add("wireguard_peer_events_total", counter, "What has happened to the device's peers since the exporter started, by kind.",
+		s.each(func(d *deviceView, yield func(collector.Labels, float64) bool) bool {
+			for i, e := range events() {
+				if !yield(d.labels+","+collector.FormatLabels("event", e), float64(d.events[i])) {
+					return false
+				}
+			}
+			return true
+		}))
 }
 
 // perInterface is absent for devices whose interface this process cannot see.
@@ -233,23 +260,6 @@ func (s *snapshot) perPeerText(makes func(b []byte, d *deviceView, p *peerView, 
 			var more bool
 			buf, more = makes(buf[:0], d, p, func(b []byte) bool { return yield(shortLived(b), 1) })
 			return more
-		})(yield)
-	}
-}
-
-// orielPeers yields a value a peer, where there is one, with labels that join
-// with both other families: device, interface, public_key.
-func (s *snapshot) orielPeers(value func(*peerView) (float64, bool)) series {
-	return func(yield func(collector.Labels, float64) bool) {
-		buf := make([]byte, 0, 256)
-		s.eachPeer(func(d *deviceView, p *peerView, _ func(collector.Labels, float64) bool) bool {
-			v, ok := value(p)
-			if !ok {
-				return true
-			}
-			_, key, _ := strings.Cut(string(p.state.mdlayher), `,public_key=`)
-			buf = append(append(append(buf[:0], d.labels...), `,public_key=`...), key...)
-			return yield(shortLived(buf), v)
 		})(yield)
 	}
 }

@@ -17,6 +17,7 @@ type iface struct {
 	counted     bool // whether there are byte counters
 	received    uint64
 	transmitted uint64
+	space       *space // where it is; nil: in this network namespace
 }
 
 // interfaces looks at this network namespace.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"net"
 	"os"
 	"path"
@@ -26,9 +27,20 @@ var errNotFound = errors.New("no such device")
 
 // reading is what came of one device.
 type reading struct {
-	name   string
+	name   string  // as labels have it
+	ifname string  // as its namespace has it
 	device *Device // nil after an error
+	iface  *iface  // nil: to be looked up in this namespace
+	own    bool    // look in this namespace first all the same
 	err    error
+}
+
+// source is a device that can be read.
+type source struct {
+	ifname string
+	iface  *iface
+	own    bool
+	read   func(context.Context) (*Device, error)
 }
 
 // reader reads all devices that it may see, each on its own: one that is dead,
@@ -39,6 +51,12 @@ type reader struct {
 	timeout   time.Duration
 	maxPeers  int
 	kernel    kernel
+	spaces    []*space
+
+	// Of the one reading that runs at a time:
+	names map[[2]string]string // namespace and device -> name in labels
+	taken map[string]bool      // names in labels
+	views []spaceView          // how the last look into the namespaces went
 
 	busyMu sync.Mutex
 	busy   map[string]struct{} // kernel reads that have not returned
@@ -50,25 +68,19 @@ type reader struct {
 // readAll returns a reading for each device, sorted by name, also for one that
 // was asked for by name and is not there.
 func (r *reader) readAll(ctx context.Context) []reading {
-	sources := map[string]func(context.Context, string) (*Device, error){}
-	for _, name := range r.sockets() {
-		sources[name] = r.readSocket
+	if r.taken == nil {
+		r.names, r.taken = map[[2]string]string{}, map[string]bool{}
 	}
-	for _, name := range r.kernel.list() {
-		sources[name] = r.readKernel
-	}
-	for _, pattern := range r.patterns {
-		if _, ok := sources[pattern]; !ok && !strings.ContainsAny(pattern, `*?[\`) {
-			sources[pattern] = func(context.Context, string) (*Device, error) { return nil, errNotFound }
-		}
-	}
-	var names []string
+	links, views := r.lookAll(ctx)
+	r.views = views
+	sources := r.ownDevices(links)
 	for name := range sources {
-		if r.wanted(name) {
-			names = append(names, name)
+		if len(r.taken) < 4*maxDevices {
+			r.taken[name] = true // for good: a device that restarts keeps its name
 		}
 	}
-	slices.Sort(names)
+	r.spaceDevices(sources, links)
+	names := slices.Sorted(maps.Keys(sources))
 	names = names[:min(len(names), maxDevices)]
 
 	readings := make([]reading, len(names))
@@ -80,8 +92,9 @@ func (r *reader) readAll(ctx context.Context) []reading {
 			defer func() { <-slots }()
 			ctx, cancel := context.WithTimeout(ctx, r.timeout)
 			defer cancel()
-			device, err := sources[name](ctx, name)
-			readings[i] = reading{name: name, device: device, err: err}
+			src := sources[name]
+			device, err := src.read(ctx)
+			readings[i] = reading{name: name, ifname: src.ifname, iface: src.iface, own: src.own, device: device, err: err}
 		})
 	}
 	wg.Wait()
@@ -89,22 +102,45 @@ func (r *reader) readAll(ctx context.Context) []reading {
 	return readings
 }
 
-func (r *reader) wanted(name string) bool {
-	return len(r.patterns) == 0 || slices.ContainsFunc(r.patterns, func(pattern string) bool {
+// ownDevices returns the devices of this machine's sockets and of this network namespace.
+func (r *reader) ownDevices(links []map[string]spaceLink) map[string]source {
+	sources := map[string]source{}
+	add := func(name string, ifc *iface, read func(context.Context) (*Device, error)) {
+		if matches(r.patterns, name) {
+			sources[name] = source{ifname: name, iface: ifc, own: true, read: read}
+		}
+	}
+	for _, name := range socketsIn(r.socketDir) {
+		add(name, interfaceOf(name, links), func(ctx context.Context) (*Device, error) { return r.readSocketIn(ctx, r.socketDir, name) })
+	}
+	for _, name := range r.kernel.list() {
+		add(name, nil, func(ctx context.Context) (*Device, error) { return r.readKernel(ctx, name) })
+	}
+	for _, pattern := range r.patterns {
+		if _, ok := sources[pattern]; !ok && !strings.ContainsAny(pattern, `*?[\`) {
+			add(pattern, nil, func(context.Context) (*Device, error) { return nil, errNotFound })
+		}
+	}
+	return sources
+}
+
+// matches tells whether one of the patterns matches; none at all match everything.
+func matches(patterns []string, name string) bool {
+	return len(patterns) == 0 || slices.ContainsFunc(patterns, func(pattern string) bool {
 		ok, err := path.Match(pattern, name)
 		return err == nil && ok
 	})
 }
 
-// sockets returns the names of the userspace devices: the sockets NAME.sock.
-func (r *reader) sockets() []string {
-	entries, err := os.ReadDir(r.socketDir)
+// socketsIn returns the names of the userspace devices: the sockets NAME.sock.
+func socketsIn(dir string) []string {
+	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return nil // no userspace device has ever run here
 	}
 	var names []string
 	for _, e := range entries {
-		if name, ok := strings.CutSuffix(e.Name(), ".sock"); ok && name != "" && e.Type() == fs.ModeSocket {
+		if name, ok := strings.CutSuffix(e.Name(), ".sock"); ok && name != "" && e.Type() == fs.ModeSocket && len(names) < maxDevices {
 			names = append(names, name)
 		}
 	}
@@ -131,11 +167,11 @@ func (r *reader) remember(readings []reading) {
 	r.last = last
 }
 
-// readSocket asks a userspace device. The socket's file is never touched:
+// readSocketIn asks a userspace device. The socket's file is never touched:
 // changing its mode or owner makes wireguard-go exit.
-func (r *reader) readSocket(ctx context.Context, name string) (*Device, error) {
+func (r *reader) readSocketIn(ctx context.Context, dir, name string) (*Device, error) {
 	var d net.Dialer
-	conn, err := d.DialContext(ctx, "unix", filepath.Join(r.socketDir, name+".sock"))
+	conn, err := d.DialContext(ctx, "unix", filepath.Join(dir, name+".sock"))
 	if err != nil {
 		return nil, fmt.Errorf("connect: %w", err)
 	}
@@ -155,13 +191,18 @@ func (r *reader) readSocket(ctx context.Context, name string) (*Device, error) {
 	return device, nil
 }
 
-// readKernel asks the kernel. The library knows no deadline: a call that hangs
-// is left behind, and the device is not asked again before it returns.
+// readKernel asks the kernel.
 func (r *reader) readKernel(ctx context.Context, name string) (*Device, error) {
+	return r.readBusy(ctx, name, func() (*Device, error) { return r.kernel.read(name) })
+}
+
+// readBusy makes a call that knows no deadline: one that hangs is left behind,
+// and the device is not asked again before it returns.
+func (r *reader) readBusy(ctx context.Context, id string, read func() (*Device, error)) (*Device, error) {
 	r.busyMu.Lock()
-	_, busy := r.busy[name]
+	_, busy := r.busy[id]
 	if !busy {
-		r.busy[name] = struct{}{}
+		r.busy[id] = struct{}{}
 	}
 	r.busyMu.Unlock()
 	if busy {
@@ -169,9 +210,9 @@ func (r *reader) readKernel(ctx context.Context, name string) (*Device, error) {
 	}
 	answers := make(chan reading, 1)
 	go func() {
-		device, err := r.kernel.read(name)
+		device, err := read()
 		r.busyMu.Lock()
-		delete(r.busy, name)
+		delete(r.busy, id)
 		r.busyMu.Unlock()
 		answers <- reading{device: device, err: err}
 	}()

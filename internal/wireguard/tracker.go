@@ -1,6 +1,7 @@
 package wireguard
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/netip"
@@ -19,12 +20,14 @@ type snapshot struct {
 	devices []*deviceView
 	errs    []errorCount
 	files   []fileView
+	spaces  []spaceView
 }
 
 type deviceView struct {
 	device  *Device // nil if it could not be read
 	err     error
-	name    string
+	name    string           // as labels have it
+	ifname  string           // as its namespace has it
 	labels  collector.Labels // device, interface
 	iface   iface
 	pool    pool
@@ -32,12 +35,18 @@ type deviceView struct {
 	created uint64
 	removed uint64
 	rekeyed uint64
+	events  []uint64 // counts in the order of events()
+
+	received, transmitted uint64 // by all peers; they survive a peer's removal
 }
 
 type peerView struct {
 	*Peer
-	state *peerState
-	moved uint64 // endpoint changes up to this snapshot
+	state    *peerState
+	moved    uint64 // endpoint changes up to this snapshot
+	flaps    uint64 // times it went up or down up to this snapshot
+	previous Key    // the key that this one replaced; zero if none
+	takenBy  Key    // who has the addresses of a peer that lost them all; zero if none
 }
 
 type errorCount struct {
@@ -51,18 +60,24 @@ type fileView struct {
 	ok   bool
 }
 
-// err tells that devices could not be read; the log has said which, when it began.
+// maxErrors bounds how many devices an error names; the log names each when it begins to fail.
+const maxErrors = 3
+
+// err names the devices and namespaces that could not be read.
 func (s *snapshot) err() error {
-	failed := 0
+	var errs []error
 	for _, d := range s.devices {
 		if d.err != nil {
-			failed++
+			errs = append(errs, fmt.Errorf("device %q: %w", d.name, d.err))
 		}
 	}
-	if failed == 0 {
-		return nil
+	if n := len(errs) - maxErrors; n > 0 {
+		errs = append(errs[:maxErrors], fmt.Errorf("and %d more devices", n))
 	}
-	return fmt.Errorf("%d of %d devices could not be read", failed, len(s.devices))
+	for _, n := range s.spaces {
+		errs = append(errs, n.err)
+	}
+	return errors.Join(errs...)
 }
 
 // tracker remembers, from reading to reading, what the devices do not count
@@ -75,6 +90,8 @@ type tracker struct {
 	devices map[string]*deviceState
 	errs    map[[2]string]uint64
 	failing map[string]string // device -> reason already logged
+	history *history
+	pending []PeerEvent // of the update under way
 }
 
 type deviceState struct {
@@ -84,6 +101,10 @@ type deviceState struct {
 	removed   uint64
 	rekeyed   uint64
 	seen      uint64 // the reading that saw a peer last
+	owners    ownership
+	events    map[string]uint64
+
+	received, transmitted uint64
 }
 
 // peerState is what belongs to a peer from reading to reading. The label texts
@@ -94,9 +115,19 @@ type peerState struct {
 	moved    uint64
 	allowed  []netip.Prefix
 	name     name
+	created  time.Time // zero if it was there at the first reading
+	up       bool
+	flaps    uint64
+	previous Key
+	takenBy  Key
+	latest   *Peer // of the last reading
+
+	keyText      string
+	allowedTexts []string
 
 	mdlayher   collector.Labels // device, public_key
 	mindflavor collector.Labels // interface, public_key, allowed_ips ...
+	oriel      collector.Labels // device, interface, public_key
 }
 
 func newTracker(cfg Config, iface func(string) iface, log *slog.Logger) *tracker {
@@ -117,11 +148,11 @@ func (t *tracker) update(readings []reading, at time.Time) *snapshot {
 	present := map[string]bool{}
 	for _, r := range readings {
 		present[r.name] = true
-		view := &deviceView{name: r.name, device: r.device, err: r.err, labels: collector.FormatLabels("device", r.name, "interface", r.name)}
+		view := &deviceView{name: r.name, ifname: r.ifname, device: r.device, err: r.err, labels: collector.FormatLabels("device", r.name, "interface", r.name)}
 		s.devices = append(s.devices, view)
 		t.note(r)
 		if r.err == nil {
-			t.take(view, r.device, renamed)
+			t.take(view, r, renamed, at)
 		}
 	}
 	for name := range t.devices {
@@ -129,16 +160,15 @@ func (t *tracker) update(readings []reading, at time.Time) *snapshot {
 			delete(t.devices, name)
 		}
 	}
+	t.history.add(t.pending)
+	t.pending = nil
 	for key, n := range t.errs {
 		s.errs = append(s.errs, errorCount{key[0], key[1], n})
 	}
 	slices.SortFunc(s.errs, func(a, b errorCount) int {
 		return strings.Compare(a.device+"\x00"+a.reason, b.device+"\x00"+b.reason)
 	})
-	for i, file := range t.names.files {
-		c := t.names.cached[i]
-		s.files = append(s.files, fileView{file: file, bad: c.file.bad, ok: c.err == nil})
-	}
+	s.files = t.names.views()
 	return s
 }
 
@@ -167,52 +197,128 @@ func (t *tracker) note(r reading) {
 }
 
 // take compares a device with the reading before.
-func (t *tracker) take(view *deviceView, d *Device, renamed bool) {
-	state, known := t.devices[d.Name]
+func (t *tracker) take(view *deviceView, r reading, renamed bool, at time.Time) {
+	d := r.device
+	state, known := t.devices[view.name]
 	if !known {
-		state = &deviceState{peers: make(map[Key]*peerState, len(d.Peers)), publicKey: d.PublicKey}
-		t.devices[d.Name] = state
+		state = &deviceState{peers: make(map[Key]*peerState, len(d.Peers)), publicKey: d.PublicKey, events: map[string]uint64{}}
+		t.devices[view.name] = state
 	}
 	if state.publicKey != d.PublicKey {
 		state.publicKey = d.PublicKey
 		state.rekeyed++
 	}
 	state.seen++
+	readdressed := !known
 	view.peers = make([]peerView, len(d.Peers))
 	for i := range d.Peers {
-		peer := &d.Peers[i]
-		p, ok := state.peers[peer.PublicKey]
-		if !ok {
-			p = &peerState{endpoint: peer.Endpoint}
-			state.peers[peer.PublicKey] = p
-			if known {
-				state.created++
-			}
-		}
-		if !ok || renamed || p.endpoint != peer.Endpoint || !slices.Equal(p.allowed, peer.AllowedIPs) {
-			p = t.refresh(d.Name, peer, p)
-			state.peers[peer.PublicKey] = p
-		}
-		p.seen = state.seen
-		view.peers[i] = peerView{Peer: peer, state: p, moved: p.moved}
+		readdressed = t.takePeer(state, view, &d.Peers[i], known, renamed, at) || readdressed
 	}
+	// While it is told what happened to whom, those who went are still known.
+	var gone []Key
 	if len(state.peers) > len(d.Peers) {
 		for key, p := range state.peers {
 			if p.seen != state.seen {
-				delete(state.peers, key)
-				state.removed++
+				gone = append(gone, key)
 			}
 		}
 	}
+	for _, key := range gone {
+		state.removed++
+		t.happened(state, view, EventRemoved, key, state.peers[key].latest, at, nil)
+		delete(state.peers, key)
+	}
+	if readdressed || len(gone) > 0 {
+		for _, h := range state.owners.update(d.Peers, at) {
+			t.judge(state, view, h, at)
+		}
+	}
+	for i := range d.Peers {
+		p := state.peers[d.Peers[i].PublicKey]
+		view.peers[i] = peerView{Peer: &d.Peers[i], state: p, moved: p.moved, flaps: p.flaps, previous: p.previous, takenBy: p.takenBy}
+	}
 	view.created, view.removed, view.rekeyed = state.created, state.removed, state.rekeyed
-	view.iface = t.iface(d.Name)
-	view.pool = ipv4Pool(t.addresses(d.Name, view.iface), d.Peers)
+	view.received, view.transmitted = state.received, state.transmitted
+	for _, e := range events() {
+		view.events = append(view.events, state.events[e])
+	}
+	switch {
+	case r.iface == nil:
+		view.iface = t.iface(r.ifname)
+	case r.own:
+		if view.iface = t.iface(r.ifname); !view.iface.known {
+			view.iface = *r.iface
+		}
+	default:
+		view.iface = *r.iface
+	}
+	view.pool = ipv4Pool(t.addresses(view.name, view.iface), d.Peers)
+}
+
+// takePeer compares a peer with the reading before, and tells whether its allowed IPs are new.
+func (t *tracker) takePeer(state *deviceState, view *deviceView, peer *Peer, known, renamed bool, at time.Time) (readdressed bool) {
+	p, ok := state.peers[peer.PublicKey]
+	added := !ok
+	if added {
+		p = &peerState{endpoint: peer.Endpoint}
+		if known {
+			p.created = at
+			state.created++
+		}
+	}
+	before := p
+	readdressed = added || !slices.Equal(p.allowed, peer.AllowedIPs)
+	if readdressed || renamed || p.endpoint != peer.Endpoint {
+		p = t.refresh(view.name, peer, p)
+		state.peers[peer.PublicKey] = p
+	}
+	state.received += growth(p.latest, peer, func(p *Peer) uint64 { return p.ReceiveBytes })
+	state.transmitted += growth(p.latest, peer, func(p *Peer) uint64 { return p.TransmitBytes })
+	p.seen, p.latest = state.seen, peer
+	if len(p.allowed) > 0 {
+		p.takenBy = Key{}
+	}
+	if added && known {
+		t.happened(state, view, EventCreated, peer.PublicKey, peer, at, nil)
+	}
+	if p.moved != before.moved {
+		t.happened(state, view, EventRoam, peer.PublicKey, peer, at, func(e *PeerEvent) { e.PreviousEndpoint = endpointText(before.endpoint) })
+	}
+	if up := peer.up(t.cfg, at); up != p.up {
+		p.up = up
+		event, first := EventDisconnect, added && !known
+		if up {
+			event = EventConnect
+		}
+		if first {
+			state.events[event]-- // it was so before we came
+		} else {
+			p.flaps++
+		}
+		t.happened(state, view, event, peer.PublicKey, peer, at, func(e *PeerEvent) { e.First = first })
+	}
+	return readdressed
+}
+
+// growth is by how much a counter has grown; one that is less than before began anew.
+func growth(before, now *Peer, value func(*Peer) uint64) uint64 {
+	if before == nil || value(before) > value(now) {
+		return value(now)
+	}
+	return value(now) - value(before)
+}
+
+// up tells whether a peer counts as connected.
+func (p *Peer) up(cfg Config, at time.Time) bool {
+	return !p.LastHandshake.IsZero() && max(0, at.Sub(p.LastHandshake)) <= cfg.PeerTimeout.Std()
 }
 
 // refresh returns a new state of a peer whose endpoint, addresses or name are
 // new: an older snapshot may still be read by somebody, and keeps the old one.
 func (t *tracker) refresh(device string, peer *Peer, old *peerState) *peerState {
-	p := &peerState{endpoint: peer.Endpoint, moved: old.moved, allowed: peer.AllowedIPs, name: t.names.of(peer.PublicKey)}
+	fresh := *old
+	p := &fresh
+	p.endpoint, p.allowed, p.name = peer.Endpoint, peer.AllowedIPs, t.names.of(peer.PublicKey)
 	if old.endpoint.IsValid() && peer.Endpoint.IsValid() && old.endpoint != peer.Endpoint {
 		p.moved++
 	}
@@ -220,7 +326,9 @@ func (t *tracker) refresh(device string, peer *Peer, old *peerState) *peerState 
 		p.endpoint = old.endpoint // it may come back to the same place
 	}
 	key := peer.PublicKey.String()
+	p.keyText, p.allowedTexts = key, prefixTexts(peer.AllowedIPs)
 	p.mdlayher = collector.FormatLabels("device", device, "public_key", key)
+	p.oriel = collector.FormatLabels("device", device, "interface", device, "public_key", key)
 	p.mindflavor = collector.FormatLabels(t.mindflavorLabels(device, key, peer, p.name)...)
 	return p
 }

@@ -40,6 +40,9 @@ type Config struct {
 	Timeout conf.Duration `yaml:"timeout"`
 	// Cache is how long a reading serves all who ask.
 	Cache conf.Duration `yaml:"cache"`
+	// Poll is how often the devices are read for the history and the probes,
+	// if nobody scrapes more often.
+	Poll conf.Duration `yaml:"poll"`
 	// PeerTimeout is the age of the last handshake up to which a peer counts as up.
 	PeerTimeout conf.Duration `yaml:"peer_timeout"`
 	// MaxPeers of one device; a device with more is not read.
@@ -50,6 +53,8 @@ type Config struct {
 	NameFiles []string `yaml:"name_files"`
 	// Addresses of interfaces that this process cannot see, for the IPv4 pool.
 	Addresses map[string][]string `yaml:"addresses"`
+	// Namespaces are further network namespaces to look into.
+	Namespaces []Namespace `yaml:"namespaces"`
 	// Families of metrics to expose: mdlayher, mindflavor, oriel.
 	Families []string `yaml:"families"`
 	// EndpointLabel puts the peer's address and port on wireguard_peer_info, as mdlayher's exporter does.
@@ -58,6 +63,8 @@ type Config struct {
 	SeparateAllowedIPs bool `yaml:"separate_allowed_ips"`
 	// RemoteIPAndPort puts remote_ip and remote_port on MindFlavor's metrics (its -r).
 	RemoteIPAndPort bool `yaml:"remote_ip_and_port"`
+	// Probe says which peers are asked for an echo through the tunnel.
+	Probe Probe `yaml:"probe"`
 }
 
 // Default is what a section without keys means.
@@ -66,10 +73,12 @@ func Default() Config {
 		SocketDir:     "/var/run/wireguard",
 		Timeout:       conf.Duration(3 * time.Second),
 		Cache:         conf.Duration(time.Second),
+		Poll:          conf.Duration(15 * time.Second),
 		PeerTimeout:   conf.Duration(5 * time.Minute),
 		MaxPeers:      maxPeersLimit,
 		Families:      []string{FamilyMdlayher, FamilyMindFlavor, FamilyOriel},
 		EndpointLabel: true,
+		Probe:         defaultProbe(),
 	}
 }
 
@@ -94,6 +103,8 @@ func (c *Config) Validate() error {
 		return conf.Field("timeout", "must be more than 0")
 	case c.PeerTimeout.Std() <= 0:
 		return conf.Field("peer_timeout", "must be more than 0")
+	case c.Poll.Std() < time.Second:
+		return conf.Field("poll", "%s is less than 1s", c.Poll)
 	case c.MaxPeers < 1 || c.MaxPeers > maxPeersLimit:
 		return conf.Field("max_peers", "%d is not between 1 and %d", c.MaxPeers, maxPeersLimit)
 	}
@@ -117,15 +128,38 @@ func (c *Config) Validate() error {
 			return conf.Field(index("families", i), "%q: want %s, %s or %s", f, FamilyMdlayher, FamilyMindFlavor, FamilyOriel)
 		}
 	}
-	return nil
+	if len(c.Namespaces) > maxSpaces {
+		return conf.Field("namespaces", "more than %d", maxSpaces)
+	}
+	labels := map[string]bool{}
+	for i := range c.Namespaces {
+		if err := c.Namespaces[i].validate(index("namespaces", i)); err != nil {
+			return err
+		}
+		if label := c.Namespaces[i].label(); labels[label] {
+			return conf.Field(index("namespaces", i), "there are two labelled %q", label)
+		}
+		labels[c.Namespaces[i].label()] = true
+	}
+	return c.Probe.validate()
 }
 
 // Collector yields the metrics of all devices. Many may ask at once: they share one reading.
 type Collector struct {
+	// Record takes what happened to peers, in order, for the history. It is set
+	// before Run, or left nil if there is no history. After an error it gets the
+	// same events again.
+	Record func([]PeerEvent) error
+
 	cfg     Config
 	log     *slog.Logger
 	reader  *reader
 	tracker *tracker
+	probes  *probes
+	history history
+
+	recordFailing bool      // of the goroutine that records
+	forbidden     sync.Once // that echoes are not allowed is said once
 
 	mu      sync.Mutex // guards what follows
 	latest  *snapshot
@@ -138,7 +172,7 @@ func New(cfg Config, log *slog.Logger) (*Collector, error) {
 		return nil, err
 	}
 	const sysfs = "/sys"
-	return &Collector{
+	c := &Collector{
 		cfg: cfg,
 		log: log,
 		reader: &reader{
@@ -146,7 +180,13 @@ func New(cfg Config, log *slog.Logger) (*Collector, error) {
 			kernel: newKernel(sysfs), busy: map[string]struct{}{},
 		},
 		tracker: newTracker(cfg, interfaces{sysfs: sysfs}.of, log),
-	}, nil
+		probes:  newProbes(cfg.Probe),
+	}
+	for _, n := range cfg.Namespaces {
+		c.reader.spaces = append(c.reader.spaces, newSpace(n))
+	}
+	c.tracker.history = &c.history
+	return c, nil
 }
 
 // Collect sends a family per metric. It fails if a device could not be read;
@@ -156,19 +196,30 @@ func (c *Collector) Collect(ctx context.Context, ch chan<- prometheus.Metric) er
 	if err != nil {
 		return err
 	}
-	for _, f := range s.families(c.cfg, time.Now()) {
+	now := time.Now()
+	for _, f := range s.families(c.cfg, now) {
 		ch <- f
+	}
+	if slices.Contains(c.cfg.Families, FamilyOriel) {
+		for _, f := range c.ownFamilies(s, now) {
+			ch <- f
+		}
 	}
 	return s.err()
 }
 
-// read returns a snapshot that is at most Cache old. Whoever comes while one is
-// being read waits for that one.
+// read returns a snapshot that is at most Cache old.
 func (c *Collector) read(ctx context.Context) (*snapshot, error) {
+	return c.readWithin(ctx, c.cfg.Cache.Std())
+}
+
+// readWithin returns a snapshot that is at most so old. Whoever comes while one
+// is being read waits for that one.
+func (c *Collector) readWithin(ctx context.Context, limit time.Duration) (*snapshot, error) {
 	c.mu.Lock()
 	if c.pending == nil && c.latest != nil {
 		// A clock that steps back makes the snapshot younger than now: read again then.
-		if age := time.Since(c.latest.at); age >= 0 && age < c.cfg.Cache.Std() {
+		if age := time.Since(c.latest.at); age >= 0 && age < limit {
 			defer c.mu.Unlock()
 			return c.latest, nil
 		}
@@ -194,7 +245,8 @@ func (c *Collector) readNow(ctx context.Context, done chan struct{}) {
 	start := time.Now()
 	readings := c.reader.readAll(ctx)
 	s := c.tracker.update(readings, start)
-	s.took = time.Since(start)
+	s.spaces, s.took = c.reader.views, time.Since(start)
+	c.probes.observe(s)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.latest, c.pending = s, nil

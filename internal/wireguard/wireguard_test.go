@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -75,8 +76,17 @@ func TestGoldenPage(t *testing.T) {
 		cfg.NameFiles = []string{conf}
 		cfg.Names = map[string]string{keyOf(0x0c).String(): "build server\nfloor 2"}
 		cfg.RemoteIPAndPort = true
+		cfg.Probe.Peers = []string{"*"}
+		cfg.Namespaces = []Namespace{{Name: "gone"}}
 		c := newTest(t, cfg)
+		c.Record = func([]PeerEvent) error { return nil }
 		at := time.Now()
+		probed := peerID{"wg0", keyOf(0x0a)}
+		c.probes.start(probed)
+		c.probes.done(probed, echoes{sent: 4, received: 3, latency: 12 * time.Millisecond}, nil, at)
+		c.probes.count("wg0", probeSuccess)
+		c.reader.spaces[0].enter = func(string, func() error) error { return fs.ErrNotExist }
+		rotating := Peer{PublicKey: keyOf(0x0d), AllowedIPs: []netip.Prefix{netip.MustParsePrefix("10.9.0.9/32")}}
 		c.reader.kernel = kernel{
 			list: func() []string { return []string{"wg0", "wg1"} },
 			read: func(name string) (*Device, error) {
@@ -91,15 +101,22 @@ func TestGoldenPage(t *testing.T) {
 					},
 					{PublicKey: keyOf(0x0b)},
 					{PublicKey: keyOf(0x0c), Endpoint: netip.MustParseAddrPort("[2001:db8::1]:443"), LastHandshake: at.Add(-time.Hour)},
+					rotating,
 				}}, nil
 			},
 		}
 		c.tracker.iface = func(name string) iface {
 			return iface{known: name == "wg0", up: true, counted: true, received: 1000, transmitted: 2000, addresses: []netip.Prefix{netip.MustParsePrefix("10.9.0.1/24")}}
 		}
+		page(t, c)
+		rotating.PublicKey = keyOf(0x0e)
 		got := strings.ReplaceAll(page(t, c), conf, "wg0.conf")
 		proctest.Golden(t, "testdata/metrics.prom", []byte(got))
 		proctest.Lint(t, []byte(got), "wireguard_latest_handshake_seconds", "wireguard_interface_ipv4_pool_total")
+		for _, profile := range Profiles() {
+			one, _ := c.Compat(profile)
+			proctest.Golden(t, "testdata/compat-"+profile+".prom", []byte(page(t, one)))
+		}
 	})
 }
 
