@@ -64,6 +64,8 @@ type Column struct {
 	Type string `json:"type"`
 	// Kind is what values look like: bool, int, float, string or time.
 	Kind Kind `json:"kind"`
+	// Labels tell the columns of a wide time series apart.
+	Labels map[string]string `json:"labels,omitempty"`
 }
 
 // Kind is what the values of a column look like.

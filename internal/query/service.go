@@ -64,6 +64,7 @@ type Answer struct {
 	Fill   *Fill
 
 	shape *Shape
+	view  *view
 	done  func()
 }
 

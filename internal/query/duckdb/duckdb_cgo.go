@@ -258,6 +258,9 @@ func clean(err error) error {
 		for _, prefix := range []string{"Parser Error: ", "Binder Error: ", "Catalog Error: "} {
 			msg = strings.TrimPrefix(msg, prefix)
 		}
+		if strings.HasPrefix(msg, "Out of Memory") { // what follows is advice for another's settings
+			msg, _, _ = strings.Cut(msg, "\n")
+		}
 		return &Error{Msg: msg}
 	}
 	return err

@@ -235,7 +235,7 @@ func TestEndlessQueryEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 	defer cancel()
 	start := time.Now()
-	r, err := e.Query(ctx, query.Statement{SQL: "SELECT count(*) FROM range(1000000000) a, range(1000000000) b"})
+	r, err := e.Query(ctx, query.Statement{SQL: "SELECT count(*) FROM range(1000000000000) t(x) WHERE hash(x) = 1"})
 	if err == nil {
 		err = r.Next(make([]any, 1))
 		_ = r.Close()

@@ -221,4 +221,3 @@ func isDigit(c byte) bool { return c >= '0' && c <= '9' }
 func isWord(c byte) bool {
 	return c == '_' || isDigit(c) || c|32 >= 'a' && c|32 <= 'z' || c >= utf8.RuneSelf
 }
-
