@@ -30,6 +30,7 @@ type application struct {
 	running *running
 	reloads *reloads
 	ready   atomic.Bool
+	sql     atomic.Pointer[sqlFeature]
 	set     atomic.Pointer[collector.Set]
 
 	mu       sync.Mutex // guards what follows; one reload at a time
@@ -42,7 +43,11 @@ func (a *application) publish(features []*feature) {
 	self := prometheus.NewRegistry()
 	self.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), buildInfo(), a.reloads)
 	all := map[string]collector.Collector{selfName: collector.From(self, a.engine.Registry())}
+	a.sql.Store(nil)
 	for _, f := range features {
+		if part, ok := f.part.(*sqlFeature); ok {
+			a.sql.Store(part)
+		}
 		if f.collector != nil {
 			all[f.name] = f.collector
 		}
@@ -57,6 +62,7 @@ func (a *application) handler() http.Handler {
 	for _, path := range []string{"/api/v1/", "/federate", "/alertmanager/"} {
 		mux.Handle(path, a.whenReady(engine))
 	}
+	mux.HandleFunc("/api/sql/", a.whenReady(http.HandlerFunc(a.serveSQL)))
 	mux.HandleFunc("/metrics", a.whenReady(http.HandlerFunc(a.metrics)))
 	mux.HandleFunc("/metrics/", a.whenReady(http.HandlerFunc(a.metrics)))
 	mux.HandleFunc("GET /-/healthy", func(w http.ResponseWriter, _ *http.Request) { say(w, "Oriel is healthy.") })
@@ -93,6 +99,15 @@ func (a *application) metrics(w http.ResponseWriter, r *http.Request) {
 	set.ServeHTTP(w, r)
 }
 
+// serveSQL serves /api/sql/ of the running configuration.
+func (a *application) serveSQL(w http.ResponseWriter, r *http.Request) {
+	if f := a.sql.Load(); f != nil {
+		f.ServeHTTP(w, r)
+		return
+	}
+	http.Error(w, "the configuration has no section query", http.StatusNotFound)
+}
+
 func (a *application) serveReload(w http.ResponseWriter, _ *http.Request) {
 	if err := a.reload(); err != nil {
 		http.Error(w, "reload: "+err.Error(), http.StatusInternalServerError)
@@ -125,6 +140,7 @@ func (a *application) replace() error {
 	if err != nil {
 		return err
 	}
+	cfg.dataDir = a.flags.dataDir
 	features, err := cfg.build(a.features, a.log)
 	if err != nil {
 		return err

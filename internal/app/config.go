@@ -10,6 +10,7 @@ import (
 	"github.com/orielhq/oriel/internal/collector"
 	"github.com/orielhq/oriel/internal/conf"
 	"github.com/orielhq/oriel/internal/prom"
+	"github.com/orielhq/oriel/internal/query"
 	"github.com/orielhq/oriel/internal/wireguard"
 	"github.com/orielhq/oriel/rules"
 )
@@ -32,9 +33,11 @@ type Config struct {
 	Alertmanager any `yaml:"alertmanager"`
 
 	WireGuard *wireguard.Config `yaml:"wireguard"`
+	Query     *query.Config     `yaml:"query"`
 
 	file     string
 	sections sections
+	dataDir  string // of serve's flags
 }
 
 // defaultPrometheus is in force when the file has no section prometheus.
@@ -56,6 +59,8 @@ func loadConfig(file string) (*Config, error) {
 		c := defaultConfig()
 		wg := wireguard.Default()
 		c.WireGuard = &wg
+		sql := query.Default()
+		c.Query = &sql
 		return c, nil
 	}
 	info, err := os.Stat(file)
@@ -86,12 +91,21 @@ func parseConfig(file string, data []byte) (*Config, error) {
 		wg := wireguard.Default() // "wireguard:" and nothing below it
 		c.WireGuard = &wg
 	}
+	if c.Query == nil && c.sections.present["query"] {
+		sql := query.Default()
+		c.Query = &sql
+	}
 	if c.CollectInterval.Std() < 100*time.Millisecond {
 		return nil, fmt.Errorf("%s: collect_interval: %s is less than 100ms", file, c.CollectInterval)
 	}
 	if c.WireGuard != nil {
 		if err := c.WireGuard.Validate(); err != nil {
 			return nil, conf.Locate(file, data, "wireguard", err)
+		}
+	}
+	if c.Query != nil {
+		if err := c.Query.Validate(); err != nil {
+			return nil, conf.Locate(file, data, "query", err)
 		}
 	}
 	return c, nil
@@ -139,6 +153,13 @@ func (c *Config) build(before []*feature, log *slog.Logger) ([]*feature, error) 
 	if c.WireGuard != nil {
 		if err := add("wireguard", *c.WireGuard, []string{"wireguard.yml"}, func(log *slog.Logger) (collector.Collector, error) {
 			return wireguard.New(*c.WireGuard, log)
+		}); err != nil {
+			return nil, err
+		}
+	}
+	if c.Query != nil {
+		if err := add("query", *c.Query, nil, func(log *slog.Logger) (collector.Collector, error) {
+			return newSQLFeature(*c.Query, c.dataDir, log)
 		}); err != nil {
 			return nil, err
 		}

@@ -76,6 +76,7 @@ func serve(ctx context.Context, f serveFlags, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
+	cfg.dataDir = f.dataDir
 	a := &application{flags: f, log: log, running: newRunning(log), reloads: newReloads()}
 	a.base = context.WithoutCancel(ctx)
 	srv := server.New(f.web, a.handler(), log)

@@ -25,7 +25,7 @@ const (
 // failed at once), and what writeJSON has beside the rows, as JSON.
 func writeArrow(ctx context.Context, mw *multipart.Writer, answers []*Answer, flush func()) error {
 	for _, a := range answers {
-		columns, batches, err := a.batches(ctx)
+		columns, batches, err := a.Batches(ctx)
 		count := 0
 		if err == nil {
 			part, perr := createPart(mw, a.Query.RefID, arrowType)

@@ -17,6 +17,8 @@ type cache struct {
 
 	mu      sync.Mutex // guards what follows
 	entries map[string]*entry
+	runs    map[*entry]bool // those under way
+	stopped bool
 	order   *list.List // of *entry that are complete, the one used last in front
 	bytes   int64
 	hits    uint64
@@ -36,7 +38,7 @@ type entry struct {
 var errNoReader = errors.New("nobody waits for the answer any longer")
 
 func newCache(maxBytes int64, maxAge time.Duration) *cache {
-	return &cache{maxBytes: maxBytes, maxAge: maxAge, entries: map[string]*entry{}, order: list.New()}
+	return &cache{maxBytes: maxBytes, maxAge: maxAge, entries: map[string]*entry{}, runs: map[*entry]bool{}, order: list.New()}
 }
 
 // how a result was come by.
@@ -84,6 +86,10 @@ func (c *cache) start(ctx context.Context, key string, run func(context.Context,
 	if key != "" {
 		c.entries[key] = e
 	}
+	c.runs[e] = true
+	if c.stopped {
+		e.stop()
+	}
 	go func() {
 		defer cancel(nil)
 		run(ctx, e.result)
@@ -110,6 +116,7 @@ func (c *cache) finish(e *entry) {
 	e.result.mu.Unlock()
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	delete(c.runs, e)
 	if c.entries[e.key] != e {
 		return
 	}
@@ -120,6 +127,16 @@ func (c *cache) finish(e *entry) {
 	e.place = c.order.PushFront(e)
 	for c.bytes += size; c.bytes > c.maxBytes; {
 		c.drop(c.order.Back().Value.(*entry))
+	}
+}
+
+// stop ends all runs, also those that begin later.
+func (c *cache) stop() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.stopped = true
+	for e := range c.runs {
+		e.stop()
 	}
 }
 

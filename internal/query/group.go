@@ -79,12 +79,15 @@ func (g *group) begin(ctx context.Context, n *node, a *Answer) {
 		key = g.key(a.SQL, in.etags)
 	}
 	g.enter()
+	g.calls.Add(1)
 	result, how, done := g.cache.get(ctx, key, func(ctx context.Context, r *Result) {
+		defer g.calls.Done()
 		defer g.leave()
 		defer in.release()
 		g.run(ctx, n, in, r)
 	})
 	if how != started {
+		g.calls.Done()
 		in.release()
 		g.leave()
 	}
@@ -247,6 +250,7 @@ func (g *group) run(ctx context.Context, n *node, in *input, r *Result) {
 		err = g.fault(ctx, err)
 	}
 	r.update(func() { r.done, r.err, r.elapsed = true, err, time.Since(began) })
+	g.metrics.ran(err, r.elapsed, len(r.rows))
 }
 
 func (g *group) fill(ctx context.Context, n *node, in *input, r *Result) error {

@@ -93,7 +93,7 @@ func (s *Service) serveQuery(w http.ResponseWriter, r *http.Request) {
 	flush := func() { _ = rc.Flush() }
 	status := http.StatusOK
 	if len(answers) == 1 { // one query that fails is a request that fails
-		if _, _, err := answers[0].batches(ctx); err != nil {
+		if _, _, err := answers[0].Batches(ctx); err != nil {
 			status = http.StatusUnprocessableEntity
 		}
 	}

@@ -62,8 +62,8 @@ func (a *Answer) tail(rows int, err error) tail {
 	return t
 }
 
-// batches returns the columns and rows of an answer in the format that its query wants.
-func (a *Answer) batches(ctx context.Context) (columns []Column, rows func(func([][]any, error) bool), err error) {
+// Batches returns the columns and rows of an answer in the format that its query wants.
+func (a *Answer) Batches(ctx context.Context) (columns []Column, rows func(func([][]any, error) bool), err error) {
 	if a.view == nil {
 		v := &view{}
 		v.columns, v.rows, v.err = a.formatted(ctx)
@@ -109,7 +109,7 @@ func writeJSON(ctx context.Context, w io.Writer, answers []*Answer, flush func()
 		if i > 0 {
 			b = append(b, ',')
 		}
-		columns, batches, err := a.batches(ctx)
+		columns, batches, err := a.Batches(ctx)
 		b = append(b, '{')
 		count := 0
 		if err == nil {
@@ -163,6 +163,14 @@ func appendRow(b []byte, row []any) []byte {
 		b = appendValue(b, v)
 	}
 	return append(b, ']')
+}
+
+// AppendJSON appends a value of a result as the API writes it.
+func AppendJSON(b []byte, v any) []byte {
+	if n, ok := v.(json.Number); ok {
+		return append(b, n...)
+	}
+	return appendValue(b, v)
 }
 
 // appendValue appends a value as JSON: a time as text, and what JSON has no

@@ -31,7 +31,12 @@ type Service struct {
 	cache *cache
 	slots *semaphore.Weighted // first come, first served
 
-	mu      sync.Mutex // guards running
+	metrics *metrics
+
+	calls sync.WaitGroup // all that uses the engine
+
+	mu      sync.Mutex // guards what follows
+	closed  bool
 	running map[string]context.CancelCauseFunc
 }
 
@@ -48,7 +53,7 @@ func New(cfg Config, needs Needs, log *slog.Logger) (*Service, error) {
 	}
 	return &Service{
 		cfg: cfg, needs: needs, log: log, cache: newCache(int64(cfg.CacheSize), cfg.CacheAge.Std()),
-		slots: semaphore.NewWeighted(int64(cfg.Concurrency)), running: map[string]context.CancelCauseFunc{},
+		metrics: newMetrics(), slots: semaphore.NewWeighted(int64(cfg.Concurrency)), running: map[string]context.CancelCauseFunc{},
 	}, nil
 }
 
@@ -75,6 +80,10 @@ func (s *Service) Do(ctx context.Context, req *Request) (answers []*Answer, done
 	if s.needs.Engine == nil {
 		return nil, nil, ErrNoEngine
 	}
+	if !s.enter() {
+		return nil, nil, errors.New("the SQL engine is stopping")
+	}
+	defer s.calls.Done()
 	if err := req.check(int(s.cfg.MaxQuery)); err != nil {
 		return nil, nil, err
 	}
@@ -113,6 +122,24 @@ func (s *Service) Do(ctx context.Context, req *Request) (answers []*Answer, done
 		}
 		forget()
 	}, nil
+}
+
+func (s *Service) enter() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.closed {
+		s.calls.Add(1)
+	}
+	return !s.closed
+}
+
+// Close ends all queries and waits until none uses the engine any longer.
+func (s *Service) Close() {
+	s.mu.Lock()
+	s.closed = true
+	s.mu.Unlock()
+	s.cache.stop()
+	s.calls.Wait()
 }
 
 // expand makes plain SQL of a query.

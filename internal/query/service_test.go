@@ -278,6 +278,7 @@ func TestQueryThatSeveralReadRunsOnce(t *testing.T) {
 	if q, e := c.counts(); q != 2 || e != 1 {
 		t.Errorf("%d queries and %d exports ran; want 2 and 1: A is in a file", q, e)
 	}
+	s.Close() // waits for the end of the runs, which is after that of the answers
 	if left, err := filepath.Glob(filepath.Join(l.dir, "tmp", "chain-*")); err != nil || len(left) != 0 {
 		t.Errorf("left behind: %v, %v", left, err)
 	}
@@ -394,6 +395,7 @@ func TestQueryEndsWhenNobodyReads(t *testing.T) {
 	if _, err := answers[0].Result.All(t.Context()); err == nil {
 		t.Error("no error")
 	}
+	s.Close()
 	l.mu.Lock()
 	held := l.held
 	l.mu.Unlock()
