@@ -165,10 +165,19 @@ func (s *Service) expand(q *Query, req *Request, span Range, every time.Duration
 	if exp.Dest != nil && s.needs.Destination == nil {
 		return nil, errors.New("INTO: no destination is configured")
 	}
-	if exp.SQL, err = timeseries.Rewrite(exp.SQL); err != nil {
+	if exp.SQL, err = timeseries.Rewrite(exp.SQL, milliseconds); err != nil {
 		return nil, err
 	}
 	return exp, nil
+}
+
+// milliseconds reads an interval of the time-series dialect.
+func milliseconds(text string) (int64, error) {
+	i, err := ParseInterval(text)
+	if err == nil && i.Months > 0 {
+		err = fmt.Errorf("interval %q: a month has no fixed length", text)
+	}
+	return i.Every.Milliseconds(), err
 }
 
 // register makes a request that can be cancelled by its name.
