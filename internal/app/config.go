@@ -158,7 +158,7 @@ func (c *Config) build(before []*feature, log *slog.Logger) ([]*feature, error) 
 		}
 	}
 	if c.Query != nil {
-		if err := add("query", *c.Query, nil, func(log *slog.Logger) (collector.Collector, error) {
+		if err := add("query", *c.Query, []string{"flows.yml"}, func(log *slog.Logger) (collector.Collector, error) {
 			return newSQLFeature(*c.Query, c.dataDir, log)
 		}); err != nil {
 			return nil, err

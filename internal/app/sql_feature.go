@@ -66,9 +66,9 @@ func (f *sqlFeature) Open(ctx context.Context) error {
 	return nil
 }
 
-// Run keeps the engine until ctx is done.
+// Run watches the flow logs, and keeps the engine until ctx is done.
 func (f *sqlFeature) Run(ctx context.Context) error {
-	<-ctx.Done()
+	f.service.Load().Watch(ctx)
 	if s := f.service.Swap(nil); s != nil {
 		s.Close()
 	}

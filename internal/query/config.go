@@ -27,6 +27,8 @@ type Config struct {
 	// CacheSize and CacheAge bound the results that are kept. Size 0 keeps none.
 	CacheSize conf.ByteSize `yaml:"cache_size"`
 	CacheAge  conf.Duration `yaml:"cache_age"`
+	// Detections over the flow logs run on a schedule.
+	Detections Detections `yaml:"detections"`
 }
 
 // Default is the configuration without a section.
@@ -34,6 +36,7 @@ func Default() Config {
 	return Config{
 		Source: "flow_flat", Timeout: conf.Duration(time.Minute), MaxRows: 1_000_000, MaxResult: 256 << 20, MaxQuery: 1 << 20,
 		Concurrency: 4, MemoryLimit: 1 << 30, SpillLimit: 8 << 30, CacheSize: 64 << 20, CacheAge: conf.Duration(time.Hour),
+		Detections: Detections{Interval: conf.Duration(5 * time.Minute), Window: conf.Duration(time.Hour)},
 	}
 }
 
@@ -64,6 +67,8 @@ func (c *Config) Validate() error {
 		{"spill_limit", c.SpillLimit < 0, "want 0 or more"},
 		{"threads", c.Threads < 0 || c.Threads > 1024, "want 0 to 1024"},
 		{"cache_size", c.CacheSize < 0, "want 0 or more"},
+		{"detections.interval", c.Detections.Interval.Std() != 0 && c.Detections.Interval.Std() < time.Second, "want 0 or at least 1s"},
+		{"detections.window", c.Detections.Window.Std() < time.Minute, "want at least 1m"},
 		{"cache_age", c.CacheAge.Std() < 0, "want 0 or more"},
 	} {
 		if f.bad {

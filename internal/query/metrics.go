@@ -59,6 +59,7 @@ func (s *Service) Collect(_ context.Context, ch chan<- prometheus.Metric) error 
 	s.metrics.queries.Collect(ch)
 	s.metrics.duration.Collect(ch)
 	s.metrics.rows.Collect(ch)
+	s.detectors.collect(ch)
 	c := s.cache.stats()
 	for result, n := range map[string]uint64{"hit": c.hits, "joined": c.joins, "miss": c.misses} {
 		ch <- prometheus.MustNewConstMetric(cacheRequests, prometheus.CounterValue, float64(n), result)

@@ -31,7 +31,8 @@ type Service struct {
 	cache *cache
 	slots *semaphore.Weighted // first come, first served
 
-	metrics *metrics
+	metrics   *metrics
+	detectors *detectors
 
 	calls sync.WaitGroup // all that uses the engine
 
@@ -51,8 +52,13 @@ func New(cfg Config, needs Needs, log *slog.Logger) (*Service, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
+	detectors, err := newDetectors()
+	if err != nil {
+		return nil, err
+	}
 	return &Service{
-		cfg: cfg, needs: needs, log: log, cache: newCache(int64(cfg.CacheSize), cfg.CacheAge.Std()),
+		detectors: detectors,
+		cfg:       cfg, needs: needs, log: log, cache: newCache(int64(cfg.CacheSize), cfg.CacheAge.Std()),
 		metrics: newMetrics(), slots: semaphore.NewWeighted(int64(cfg.Concurrency)), running: map[string]context.CancelCauseFunc{},
 	}, nil
 }
