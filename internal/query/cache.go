@@ -53,7 +53,7 @@ const (
 // get returns the result for the key: a kept one, one under way, or a new one
 // that run fills in the background. An empty key is always a new one. done must
 // be called when the result has been read; a run without readers is cancelled.
-func (c *cache) get(ctx context.Context, key string, run func(context.Context, *Result)) (r *Result, h how, done func()) {
+func (c *cache) get(ctx context.Context, key string, run func(context.Context, *Result) (time.Duration, error)) (r *Result, h how, done func()) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	e := c.entries[key]
@@ -79,7 +79,7 @@ func (c *cache) get(ctx context.Context, key string, run func(context.Context, *
 }
 
 // start runs the query apart from the request's end: others may join it.
-func (c *cache) start(ctx context.Context, key string, run func(context.Context, *Result)) *entry {
+func (c *cache) start(ctx context.Context, key string, run func(context.Context, *Result) (time.Duration, error)) *entry {
 	e := &entry{key: key, result: newResult(), born: time.Now()}
 	ctx, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	e.stop = func() { cancel(errNoReader) }
@@ -92,8 +92,14 @@ func (c *cache) start(ctx context.Context, key string, run func(context.Context,
 	}
 	go func() {
 		defer cancel(nil)
-		run(ctx, e.result)
+		elapsed, err := run(ctx, e.result)
+		e.result.mu.Lock()
+		e.result.elapsed, e.result.err = elapsed, err
+		e.result.mu.Unlock()
+		// Kept first and complete then: who has read it all and leaves does not
+		// take it away, and who asks again finds it.
 		c.finish(e)
+		e.result.update(func() { e.result.done = true })
 	}()
 	return e
 }

@@ -80,11 +80,11 @@ func (g *group) begin(ctx context.Context, n *node, a *Answer) {
 	}
 	g.enter()
 	g.calls.Add(1)
-	result, how, done := g.cache.get(ctx, key, func(ctx context.Context, r *Result) {
+	result, how, done := g.cache.get(ctx, key, func(ctx context.Context, r *Result) (time.Duration, error) {
 		defer g.calls.Done()
 		defer g.leave()
 		defer in.release()
-		g.run(ctx, n, in, r)
+		return g.run(ctx, n, in, r)
 	})
 	if how != started {
 		g.calls.Done()
@@ -240,8 +240,8 @@ func (g *group) key(sql string, etags []string) string {
 	return hex.EncodeToString(h.Sum(nil))
 }
 
-// run executes a query and fills its result.
-func (g *group) run(ctx context.Context, n *node, in *input, r *Result) {
+// run executes a query and fills its result with rows.
+func (g *group) run(ctx context.Context, n *node, in *input, r *Result) (time.Duration, error) {
 	began := time.Now()
 	ctx, cancel := context.WithTimeout(ctx, g.cfg.Timeout.Std())
 	defer cancel()
@@ -249,8 +249,9 @@ func (g *group) run(ctx context.Context, n *node, in *input, r *Result) {
 	if err != nil {
 		err = g.fault(ctx, err)
 	}
-	r.update(func() { r.done, r.err, r.elapsed = true, err, time.Since(began) })
-	g.metrics.ran(err, r.elapsed, len(r.rows))
+	elapsed := time.Since(began)
+	g.metrics.ran(err, elapsed, len(r.rows))
+	return elapsed, err
 }
 
 func (g *group) fill(ctx context.Context, n *node, in *input, r *Result) error {
