@@ -10,6 +10,7 @@ import (
 	"github.com/orielhq/oriel/internal/influx"
 	"github.com/orielhq/oriel/internal/neuvector"
 	"github.com/orielhq/oriel/internal/prom"
+	"github.com/orielhq/oriel/internal/query"
 	"github.com/orielhq/oriel/internal/wireguard"
 	"github.com/orielhq/oriel/internal/wireguard/wirerest"
 	"github.com/orielhq/oriel/rules"
@@ -36,6 +37,7 @@ type Config struct {
 	NeuVector *neuvector.Config `yaml:"neuvector"`
 	WireRest  *wirerest.Config  `yaml:"wirerest"`
 	Influx    *influx.Config    `yaml:"influx"`
+	Query     *query.Config     `yaml:"query"`
 
 	file     string
 	source   []byte

@@ -94,6 +94,7 @@ func serve(ctx context.Context, f serveFlags, log *slog.Logger, ready func(url s
 	}
 	log.Info("ready", "address", strings.Join(srv.Addrs(), ","), "after", time.Since(start).Round(time.Millisecond).String())
 	a.ready.Store(true)
+	dropProgramPages()
 	ready(defaultURL(srv.Addrs()[0], f.web.WebConfigFile))
 	_, _ = daemon.SdNotify(false, daemon.SdNotifyReady) // no systemd is no error
 	return a.run(ctx, srv)

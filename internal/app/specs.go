@@ -8,6 +8,7 @@ import (
 
 	"github.com/orielhq/oriel/internal/influx"
 	"github.com/orielhq/oriel/internal/neuvector"
+	"github.com/orielhq/oriel/internal/query"
 	"github.com/orielhq/oriel/internal/wireguard"
 	"github.com/orielhq/oriel/internal/wireguard/wirerest"
 )
@@ -22,6 +23,8 @@ func (c *Config) specs() []spec {
 			func(cfg neuvector.Config, b *builder) (any, error) { return neuvector.New(cfg, b.log) }),
 		section("wirerest", &c.WireRest, wirerest.Default, made{rules: []string{"wirerest.yml"}, uses: []string{"wireguard"}, alone: true}, buildWireRest),
 		section("influx", &c.Influx, influx.Default, made{rules: []string{"influx.yml"}, uses: []string{"wireguard"}}, buildInflux),
+		section("query", &c.Query, query.Default, made{rules: []string{"flows.yml"}, paths: []string{"/api/sql/"}, always: true},
+			func(cfg query.Config, b *builder) (any, error) { return newSQLFeature(cfg, b.dataDir, b.log) }),
 	}
 }
 

@@ -1,0 +1,2 @@
+SELECT column_name AS name, column_type AS type
+FROM (DESCRIBE $__source)

@@ -1,0 +1,272 @@
+//go:build cgo
+
+package duckdb
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+	"strconv"
+	"strings"
+
+	"github.com/duckdb/duckdb-go/v2"
+	"github.com/orielhq/oriel/internal/query"
+)
+
+// Engine is a DuckDB in memory.
+type Engine struct{ db *sql.DB }
+
+// Open starts a DuckDB and locks it down. TempDir is made if it is missing.
+func Open(ctx context.Context, cfg Config) (*Engine, error) {
+	if cfg.TempDir != "" {
+		if err := os.MkdirAll(cfg.TempDir, 0o700); err != nil {
+			return nil, fmt.Errorf("open DuckDB: %w", err)
+		}
+	}
+	connector, err := duckdb.NewConnector("", nil)
+	if err != nil {
+		return nil, fmt.Errorf("open DuckDB: %w", err)
+	}
+	e := &Engine{db: sql.OpenDB(connector)}
+	threads := cfg.Threads
+	if threads == 0 {
+		threads = runtime.GOMAXPROCS(0)
+	}
+	dirs := make([]string, len(cfg.Dirs))
+	for i, d := range cfg.Dirs {
+		dirs[i] = text(strings.TrimSuffix(d, "/") + "/")
+	}
+	for _, set := range []string{
+		"SET GLOBAL TimeZone = 'UTC'",
+		"SET GLOBAL autoinstall_known_extensions = false",
+		"SET GLOBAL autoload_known_extensions = false",
+		"SET GLOBAL allow_community_extensions = false",
+		"SET GLOBAL parquet_metadata_cache = true",
+		"SET GLOBAL threads = " + strconv.Itoa(threads),
+		"SET GLOBAL memory_limit = " + text(strconv.FormatInt(int64(cfg.MemoryLimit), 10)+"B"),
+		"SET GLOBAL temp_directory = " + text(cfg.TempDir),
+		"SET GLOBAL max_temp_directory_size = " + text(strconv.FormatInt(int64(cfg.SpillLimit), 10)+"B"),
+		"SET GLOBAL allowed_directories = [" + strings.Join(dirs, ", ") + "]",
+		"SET GLOBAL enable_external_access = false",
+		"SET GLOBAL lock_configuration = true",
+	} {
+		if _, err := e.db.ExecContext(ctx, set); err != nil {
+			return nil, errors.Join(fmt.Errorf("open DuckDB: %s: %w", set, err), e.db.Close())
+		}
+	}
+	return e, nil
+}
+
+// Close ends the engine. Queries must have ended.
+func (e *Engine) Close() error { return e.db.Close() }
+
+func text(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + "'" }
+func name(s string) string { return `"` + strings.ReplaceAll(s, `"`, `""`) + `"` }
+
+// Inspect is documented at query.Engine.
+func (e *Engine) Inspect(ctx context.Context, sqlText string) (*query.Shape, error) {
+	var tree duckdb.Composite[map[string]any]
+	row := e.db.QueryRowContext(ctx, "SELECT json_serialize_sql(?::VARCHAR, skip_empty := true, skip_null := true)", sqlText)
+	if err := row.Scan(&tree); err != nil {
+		return nil, clean(err)
+	}
+	in := &inspector{shape: &query.Shape{}}
+	if err := in.statement(tree.Get()); err != nil {
+		return nil, err
+	}
+	return in.shape, nil
+}
+
+// Query is documented at query.Engine.
+func (e *Engine) Query(ctx context.Context, st query.Statement) (query.Rows, error) {
+	conn, err := e.db.Conn(ctx)
+	if err != nil {
+		return nil, clean(err)
+	}
+	r := &rows{conn: conn, views: st.Views, ctx: ctx}
+	sqlText := st.SQL
+	if st.MaxRows > 0 {
+		sqlText = "SELECT * FROM (\n" + sqlText + "\n) LIMIT " + strconv.Itoa(st.MaxRows)
+	}
+	if err := r.open(ctx, sqlText); err != nil {
+		return nil, errors.Join(clean(err), r.Close())
+	}
+	return r, nil
+}
+
+// Export is documented at query.Engine.
+func (e *Engine) Export(ctx context.Context, st query.Statement, format, file string) (err error) {
+	options, ok := map[string]string{"parquet": "FORMAT parquet, COMPRESSION zstd", "csv": "FORMAT csv, HEADER", "json": "FORMAT json"}[format]
+	if !ok {
+		return fmt.Errorf("export: format %q: want parquet, csv or json", format)
+	}
+	conn, err := e.db.Conn(ctx)
+	if err != nil {
+		return clean(err)
+	}
+	r := &rows{conn: conn, views: st.Views, ctx: ctx}
+	defer func() { err = errors.Join(err, r.Close()) }()
+	if err := r.makeViews(ctx); err != nil {
+		return clean(err)
+	}
+	if _, err := selectOnly(ctx, conn, st.SQL); err != nil {
+		return clean(err)
+	}
+	_, err = conn.ExecContext(ctx, "COPY (\n"+st.SQL+"\n) TO "+text(file)+" ("+options+")")
+	return clean(err)
+}
+
+// rows are those of one query on its own connection.
+type rows struct {
+	conn    *sql.Conn
+	ctx     context.Context //nolint:containedctx // of the query, to undo its views after it has ended
+	views   []query.View
+	made    []string
+	stmt    *duckdb.Stmt
+	rows    driver.Rows
+	columns []query.Column
+	values  []driver.Value
+	convert []func(driver.Value) any
+}
+
+// makeViews gives the connection the tables of the statement, and no others.
+func (r *rows) makeViews(ctx context.Context) error {
+	for _, v := range r.views {
+		body := v.SQL
+		switch {
+		case body != "":
+		case len(v.Files) > 0:
+			files := make([]string, len(v.Files))
+			for i, f := range v.Files {
+				files[i] = text(f)
+			}
+			body = "SELECT * FROM read_parquet([" + strings.Join(files, ", ") + "], union_by_name = true, hive_partitioning = false)"
+		case len(v.Columns) > 0:
+			columns := make([]string, len(v.Columns))
+			for i, c := range v.Columns {
+				columns[i] = "CAST(NULL AS " + c.Type + ") AS " + name(c.Name)
+			}
+			body = "SELECT " + strings.Join(columns, ", ") + " WHERE false"
+		default:
+			return fmt.Errorf("table %q has no files yet", v.Name)
+		}
+		if _, err := r.conn.ExecContext(ctx, "CREATE OR REPLACE TEMP VIEW "+name(v.Name)+" AS "+body); err != nil {
+			return fmt.Errorf("table %q: %w", v.Name, err)
+		}
+		r.made = append(r.made, v.Name)
+	}
+	return nil
+}
+
+// selectOnly prepares the text and sees that it is a SELECT.
+func selectOnly(ctx context.Context, conn *sql.Conn, sqlText string) (stmt *duckdb.Stmt, err error) {
+	err = conn.Raw(func(c any) error {
+		s, err := c.(*duckdb.Conn).PrepareContext(ctx, sqlText)
+		if err != nil {
+			return err
+		}
+		stmt = s.(*duckdb.Stmt)
+		if kind, err := stmt.StatementType(); err != nil || kind != duckdb.STATEMENT_TYPE_SELECT {
+			return errors.Join(errors.New("only SELECT is allowed here"), err, stmt.Close())
+		}
+		return nil
+	})
+	return stmt, err
+}
+
+func (r *rows) open(ctx context.Context, sqlText string) error {
+	if err := r.makeViews(ctx); err != nil {
+		return err
+	}
+	var err error
+	if r.stmt, err = selectOnly(ctx, r.conn, sqlText); err != nil {
+		r.stmt = nil
+		return err
+	}
+	if r.stmt.NumInput() > 0 {
+		return errors.New("parameters ($1, ?) are not supported: use variables")
+	}
+	if err := r.conn.Raw(func(any) (err error) { r.rows, err = r.stmt.QueryContext(ctx, nil); return err }); err != nil {
+		return err
+	}
+	for i, c := range r.rows.Columns() {
+		typ := r.rows.(driver.RowsColumnTypeDatabaseTypeName).ColumnTypeDatabaseTypeName(i)
+		kind, convert := conversion(typ)
+		r.columns = append(r.columns, query.Column{Name: c, Type: typ, Kind: kind})
+		r.convert = append(r.convert, convert)
+	}
+	r.values = make([]driver.Value, len(r.columns))
+	return nil
+}
+
+// Columns is documented at query.Rows.
+func (r *rows) Columns() []query.Column { return r.columns }
+
+// Next is documented at query.Rows.
+func (r *rows) Next(row []any) error {
+	if err := r.ctx.Err(); err != nil {
+		return err
+	}
+	err := r.rows.Next(r.values)
+	if err != nil {
+		if errors.Is(err, io.EOF) {
+			return io.EOF
+		}
+		return clean(err)
+	}
+	for i, v := range r.values {
+		if v == nil {
+			row[i] = nil
+		} else {
+			row[i] = r.convert[i](v)
+		}
+	}
+	return nil
+}
+
+// Close gives the connection back without the views.
+func (r *rows) Close() error {
+	var errs []error
+	if r.rows != nil {
+		errs = append(errs, r.conn.Raw(func(any) error { return r.rows.Close() }))
+	}
+	if r.stmt != nil {
+		errs = append(errs, r.conn.Raw(func(any) error { return r.stmt.Close() }))
+	}
+	for _, v := range r.made {
+		if _, err := r.conn.ExecContext(context.WithoutCancel(r.ctx), "DROP VIEW IF EXISTS temp."+name(v)); err != nil {
+			errs = append(errs, r.conn.Raw(func(any) error { return driver.ErrBadConn }))
+			break
+		}
+	}
+	errs = append(errs, r.conn.Close())
+	return errors.Join(errs...)
+}
+
+// clean takes the driver's own words off an error.
+func clean(err error) error {
+	if err == nil {
+		return nil
+	}
+	if d, ok := errors.AsType[*duckdb.Error](err); ok {
+		msg := strings.TrimSpace(d.Msg)
+		for _, prefix := range []string{"Parser Error: ", "Binder Error: ", "Catalog Error: "} {
+			msg = strings.TrimPrefix(msg, prefix)
+		}
+		if strings.HasPrefix(msg, "Out of Memory") { // what follows is advice for another's settings
+			msg, _, _ = strings.Cut(msg, "\n")
+		}
+		return &Error{Msg: msg}
+	}
+	return err
+}
+
+// Error is what DuckDB says about a query.
+type Error struct{ Msg string }
+
+func (e *Error) Error() string { return e.Msg }

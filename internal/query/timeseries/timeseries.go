@@ -1,0 +1,227 @@
+// Package timeseries rewrites the time-series dialect of IBM's SQL Query into
+// plain SQL for DuckDB: a time series is a list of {t, v}, with t in
+// milliseconds since 1970, a series of segments a list of {t, s}, and each
+// function an expression over lists.
+package timeseries
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/orielhq/oriel/internal/query/lex"
+)
+
+// Interval reads an interval as people write it and returns milliseconds.
+type Interval func(text string) (int64, error)
+
+// Rewrite returns sql without the dialect; other SQL it returns as it is. A
+// function that is not supported is an error that names it.
+func Rewrite(sql string, interval Interval) (string, error) {
+	tokens, err := lex.Tokens(sql)
+	if err != nil {
+		return "", err
+	}
+	if !slices.ContainsFunc(tokens, ours) {
+		return sql, nil
+	}
+	r := &rewriter{text: sql, interval: interval}
+	return r.tokens(tokens)
+}
+
+// ours tells whether a word belongs to the dialect.
+func ours(t lex.Token) bool {
+	word := strings.ToUpper(t.Text)
+	return t.Kind == lex.Name && (strings.HasPrefix(word, "TS_") || word == "TIME_SERIES_FORMAT" || word == "TIME_SERIES")
+}
+
+type rewriter struct {
+	text     string
+	interval Interval
+	count    int    // of names made
+	value    string // what TS_EXP_ID() stands for
+	depth    int
+}
+
+const maxDepth = 100
+
+// tokens rewrites a part of the text.
+func (r *rewriter) tokens(tokens []lex.Token) (string, error) {
+	if r.depth++; r.depth > maxDepth {
+		return "", lex.At(r.text, tokens[0].Pos, "nested more than %d deep", maxDepth)
+	}
+	defer func() { r.depth-- }()
+	var b strings.Builder
+	for i := 0; i < len(tokens); i++ {
+		t := tokens[i]
+		if end, format := r.relation(tokens, i); format > 0 {
+			text, last, err := r.series(tokens, i, end, format)
+			if err != nil {
+				return "", err
+			}
+			b.WriteString(text)
+			i = last
+			continue
+		}
+		open := lex.Next(tokens, i+1)
+		if !ours(t) || open >= len(tokens) || !tokens[open].Is("(") {
+			b.WriteString(t.Text)
+			continue
+		}
+		end := lex.Close(tokens, open)
+		if end < 0 {
+			return "", lex.At(r.text, tokens[open].Pos, "%s: the bracket is not closed", t.Text)
+		}
+		text, err := r.call(t, lex.Split(tokens[open+1:end]))
+		if err != nil {
+			return "", err
+		}
+		if strings.EqualFold(t.Text, "TS_EXPLODE") {
+			if text, end, err = r.explode(t, text, tokens, end); err != nil {
+				return "", err
+			}
+		}
+		b.WriteString(text)
+		i = end
+	}
+	return b.String(), nil
+}
+
+// relation tells whether a relation begins at i that USING TIME_SERIES_FORMAT
+// follows: where it ends, and where that word is.
+func (r *rewriter) relation(tokens []lex.Token, i int) (end, format int) {
+	switch t := tokens[i]; {
+	case t.Is("("):
+		if end = lex.Close(tokens, i); end < 0 {
+			return 0, 0
+		}
+	case t.Kind == lex.Name || t.Kind == lex.Quoted:
+		end = i
+		for end+2 < len(tokens) && tokens[end+1].Is(".") {
+			end += 2
+		}
+	default:
+		return 0, 0
+	}
+	using := lex.Next(tokens, end+1)
+	if using >= len(tokens) || !tokens[using].Is("USING") {
+		return 0, 0
+	}
+	format = lex.Next(tokens, using+1)
+	if format >= len(tokens) || !tokens[format].Is("TIME_SERIES_FORMAT") {
+		return 0, 0
+	}
+	return end, format
+}
+
+// series makes the sub-select with a series for each key of a relation.
+func (r *rewriter) series(tokens []lex.Token, from, to, format int) (text string, last int, err error) {
+	pos := tokens[format].Pos
+	open := lex.Next(tokens, format+1)
+	if open >= len(tokens) || !tokens[open].Is("(") {
+		return "", 0, lex.At(r.text, pos, "TIME_SERIES_FORMAT needs (timetick=..., value=...)")
+	}
+	if last = lex.Close(tokens, open); last < 0 {
+		return "", 0, lex.At(r.text, pos, "TIME_SERIES_FORMAT: the bracket is not closed")
+	}
+	props := map[string]string{}
+	for _, p := range lex.Split(tokens[open+1 : last]) {
+		var words []lex.Token
+		for _, t := range p {
+			if !t.Blank() {
+				words = append(words, t)
+			}
+		}
+		if len(words) != 3 || !words[1].Is("=") {
+			return "", 0, lex.At(r.text, pos, "TIME_SERIES_FORMAT: %q: want name=\"column\"", strings.TrimSpace(lex.Text(p)))
+		}
+		name := strings.ToLower(words[0].Text)
+		switch name {
+		case "timetick", "value", "key":
+		case "starttime", "granularity":
+			return "", 0, lex.At(r.text, words[0].Pos, "TIME_SERIES_FORMAT: %s is not supported", name)
+		default:
+			return "", 0, lex.At(r.text, words[0].Pos, "TIME_SERIES_FORMAT: unknown property %q", words[0].Text)
+		}
+		column := words[2].Unquote()
+		if words[2].Kind == lex.String {
+			column = strings.Trim(column, "'")
+		}
+		props[name] = name1(column)
+	}
+	if props["timetick"] == "" || props["value"] == "" {
+		return "", 0, lex.At(r.text, pos, "TIME_SERIES_FORMAT needs timetick and value")
+	}
+	names := []string{"time_series"}
+	if in := lex.Next(tokens, last+1); in < len(tokens) && tokens[in].Is("IN") {
+		names = nil
+		for {
+			n := lex.Next(tokens, in+1)
+			if n >= len(tokens) || tokens[n].Kind != lex.Name && tokens[n].Kind != lex.Quoted {
+				return "", 0, lex.At(r.text, tokens[in].Pos, "TIME_SERIES_FORMAT ... IN needs a name")
+			}
+			names = append(names, tokens[n].Unquote())
+			last = n
+			// "IN a, b" goes on with a name and then neither a bracket nor a dot.
+			in = lex.Next(tokens, n+1)
+			after := lex.Next(tokens, in+2)
+			if in >= len(tokens) || !tokens[in].Is(",") || after < len(tokens) && (tokens[after].Is("USING") || tokens[after].Is(".")) {
+				break
+			}
+		}
+	}
+	source, err := r.tokens(tokens[from : to+1])
+	if err != nil {
+		return "", 0, err
+	}
+	tick := fmt.Sprintf("coalesce(TRY_CAST(CAST(%[1]s AS VARCHAR) AS BIGINT), epoch_ms(TRY_CAST(CAST(%[1]s AS VARCHAR) AS TIMESTAMP)))", props["timetick"])
+	list := fmt.Sprintf("list({'t': %s, 'v': CAST(%s AS DOUBLE)} ORDER BY %s) FILTER (WHERE %s IS NOT NULL)", tick, props["value"], tick, tick)
+	columns := make([]string, 0, len(names)+1)
+	if props["key"] != "" {
+		columns = append(columns, props["key"])
+	}
+	for _, n := range names {
+		columns = append(columns, list+" AS "+name1(n))
+	}
+	text = "(SELECT " + strings.Join(columns, ", ") + " FROM " + source
+	if props["key"] != "" {
+		text += " GROUP BY " + props["key"]
+	}
+	return text + ")", last, nil
+}
+
+func name1(s string) string { return `"` + strings.ReplaceAll(s, `"`, `""`) + `"` }
+
+// explode makes rows of a series: TS_EXPLODE(...) AS (tick, value).
+func (r *rewriter) explode(t lex.Token, series string, tokens []lex.Token, end int) (text string, last int, err error) {
+	tick, value := "timestamp", "value"
+	if as := lex.Next(tokens, end+1); as < len(tokens) && tokens[as].Is("AS") {
+		open := lex.Next(tokens, as+1)
+		if open >= len(tokens) || !tokens[open].Is("(") || lex.Close(tokens, open) < 0 {
+			return "", 0, lex.At(r.text, t.Pos, "TS_EXPLODE has two columns: AS (tick, value)")
+		}
+		end = lex.Close(tokens, open)
+		names := lex.Split(tokens[open+1 : end])
+		if len(names) != 2 || len(lex.Trim(names[0])) != 1 || len(lex.Trim(names[1])) != 1 {
+			return "", 0, lex.At(r.text, t.Pos, "TS_EXPLODE has two columns: AS (tick, value)")
+		}
+		tick, value = lex.Trim(names[0])[0].Unquote(), lex.Trim(names[1])[0].Unquote()
+	}
+	// Two lists of one length, and not one of structs: so the columns have names that ORDER BY knows.
+	return fmt.Sprintf("unnest(list_transform(%[1]s, lambda e: make_timestamp_ms(e.t))) AS %[2]s, unnest(list_transform(%[1]s, lambda e: e.v)) AS %[3]s", series, name1(tick), name1(value)), end, nil
+}
+
+// millis reads an argument that is a duration: hour, 15minute, PT15M, or a sum in milliseconds.
+func (r *rewriter) millis(f lex.Token, arg []lex.Token) (string, error) {
+	arg = lex.Trim(arg)
+	text := lex.Text(arg)
+	if strings.Trim(text, "0123456789*+ ()") == "" && strings.TrimSpace(text) != "" {
+		return "CAST((" + text + ") AS BIGINT)", nil
+	}
+	ms, err := r.interval(strings.Trim(text, `'"`))
+	if err != nil {
+		return "", lex.At(r.text, f.Pos, "%s: %s", f.Text, err)
+	}
+	return strconv.FormatInt(ms, 10), nil
+}
