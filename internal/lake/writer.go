@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
+	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -66,10 +67,11 @@ func newWriter[T any](l *Lake, table, id string, timeOf func(*T) time.Time) *Wri
 	return &Writer[T]{lake: l, table: table, timeOf: timeOf, id: id, hours: map[partition]*hourFile[T]{}}
 }
 
-// newID returns a name that nobody else has.
+// newID returns a name that nobody else has. Later ones of this machine sort behind earlier ones.
 func newID(kind string) string {
-	var b [9]byte
-	_, _ = rand.Read(b[:]) // never fails (crypto/rand)
+	var b [12]byte
+	binary.BigEndian.PutUint64(b[:], uint64(time.Now().UnixNano())) //nolint:gosec // after 1970
+	_, _ = rand.Read(b[8:])                                         // never fails (crypto/rand)
 	return kind + hex.EncodeToString(b[:])
 }
 

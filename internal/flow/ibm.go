@@ -1,0 +1,364 @@
+package flow
+
+import (
+	"fmt"
+	"io"
+	"strings"
+)
+
+// maxHeld is how many rows are held back until an IBM object's header, whose
+// order among the keys is not specified, has been read to its end.
+const maxHeld = 1 << 16
+
+// ibmHeader is what an IBM object says about all its flows.
+type ibmHeader struct {
+	version, collector, endpoint, interfaceID, instance, vpc, state string
+	captureStart, captureEnd                                        Time
+	count                                                           *int32
+	read                                                            int // keys of the above seen
+}
+
+// ibm reads IBM VPC flow logs: one JSON object, or several one after the other.
+func (d *decoder) ibm(r io.Reader) error {
+	s := newScanner(r)
+	for {
+		if err := d.ibmObject(s); err != nil {
+			return err
+		}
+		if done, err := s.end(); done || err != nil {
+			return err
+		}
+	}
+}
+
+func (d *decoder) ibmObject(s *scanner) error {
+	h := ibmHeader{}
+	flows := false
+	if err := s.step(func(c *cursor) error { return c.expect('{') }); err != nil {
+		return err
+	}
+	for first := true; ; first = false {
+		var more, isFlows bool
+		var key string
+		// A name, its colon, and the value unless that is the array of flows.
+		if err := s.step(func(c *cursor) (err error) {
+			if more, err = c.more('}', first); !more || err != nil {
+				return err
+			}
+			name, err := c.key()
+			if err != nil {
+				return err
+			}
+			if key = string(name); key == "flow_logs" {
+				isFlows = true
+				b, err := c.peek()
+				if err == nil && b == '[' {
+					c.i++
+				} else if err == nil {
+					return fmt.Errorf("flow_logs: %q where [ should be", b)
+				}
+				return err
+			}
+			if b, err := c.peek(); err != nil {
+				return err
+			} else if b == '{' || b == '[' {
+				return c.skip() // a later version's
+			}
+			value, quoted, err := c.scalar()
+			if err != nil {
+				return err
+			}
+			if err := d.ibmHeaderField(&h, key, value, quoted); err != nil {
+				return fmt.Errorf("%s: %w", key, err)
+			}
+			return nil
+		}); err != nil {
+			return err
+		}
+		if !more {
+			break
+		}
+		if isFlows {
+			flows = true
+			if err := d.ibmFlows(s, &h); err != nil {
+				return err
+			}
+		}
+	}
+	if !flows && h.state == "" && h.collector == "" {
+		return ErrUnknownFormat
+	}
+	if len(h.state) > 0 && !strings.EqualFold(h.state, "ok") {
+		d.result.Skipped++ // "skip data": IBM lost some
+	}
+	return d.ibmRelease(&h)
+}
+
+func (d *decoder) ibmHeaderField(h *ibmHeader, key string, value []byte, quoted bool) (err error) {
+	text := func(to *string) error {
+		if !quoted && string(value) != "null" {
+			return fmt.Errorf("%q is not a string", excerpt(value))
+		}
+		if quoted {
+			*to = d.strings.text(value)
+		}
+		h.read++
+		return nil
+	}
+	switch key {
+	case "version":
+		if err := text(&h.version); err != nil {
+			return err
+		}
+		if h.version != "" && !strings.HasPrefix(h.version, "0") && !strings.HasPrefix(h.version, "1") {
+			return fmt.Errorf("%q is unknown", excerpt(h.version))
+		}
+		return nil
+	case "collector_crn":
+		return text(&h.collector)
+	case "attached_endpoint_type":
+		return text(&h.endpoint)
+	case "network_interface_id":
+		return text(&h.interfaceID)
+	case "instance_crn":
+		return text(&h.instance)
+	case "vpc_crn":
+		return text(&h.vpc)
+	case "state":
+		return text(&h.state)
+	case "capture_start_time", "capture_end_time":
+		h.read++
+		to := &h.captureStart
+		if key == "capture_end_time" {
+			to = &h.captureEnd
+		}
+		if len(value) > 0 && quoted {
+			*to, err = parseTime(value)
+		}
+		return err
+	case "number_of_flow_logs":
+		n, ok := parseInt(value)
+		if !ok || small(n, 1<<31-1) != nil {
+			return fmt.Errorf("%q is not a number of flow logs", excerpt(value))
+		}
+		h.read++
+		h.count = d.values.int32(int32(n)) //nolint:gosec // checked
+	}
+	return nil
+}
+
+// ibmFlows reads the array of flows behind its bracket.
+func (d *decoder) ibmFlows(s *scanner, h *ibmHeader) error {
+	for first := true; ; first = false {
+		var more bool
+		if err := s.step(func(c *cursor) (err error) { more, err = c.more(']', first); return err }); err != nil {
+			return err
+		}
+		if !more {
+			return nil
+		}
+		r := d.next()
+		var begin int64
+		var bad error
+		err := s.step(func(c *cursor) error {
+			c.space()
+			begin = s.offset()
+			start := c.i
+			if bad = d.ibmFlow(c, r); bad == nil {
+				return nil
+			}
+			// Is it this record or the document that is broken?
+			c.i = start
+			return c.skip()
+		})
+		if err != nil {
+			return err
+		}
+		if bad != nil {
+			d.drop(begin, bad)
+			continue
+		}
+		d.result.Records++
+		if len(d.batch) >= maxHeld {
+			if h.read < 9 { // all but vpc_crn, which is newer
+				return fmt.Errorf("byte %d: the header is behind more than %d flows", begin, maxHeld)
+			}
+			if err := d.ibmRelease(h); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// ibmRelease completes the rows held back and hands them over.
+func (d *decoder) ibmRelease(h *ibmHeader) error {
+	for i := range d.batch {
+		r := &d.batch[i]
+		r.Version, r.CollectorID, r.EndpointType, r.LogStatus = h.version, h.collector, h.endpoint, h.state
+		r.CaptureStartTime, r.CaptureEndTime, r.NumberOfFlows = h.captureStart, h.captureEnd, h.count
+		// The header is nearer to the truth than the key.
+		if h.interfaceID != "" {
+			r.InterfaceID = h.interfaceID
+		}
+		if h.instance != "" {
+			r.InstanceID = h.instance
+		}
+		if h.vpc != "" {
+			r.VPCID = h.vpc
+		}
+		if r.Observer == "" {
+			r.Observer = r.InterfaceID
+		}
+	}
+	return d.flush()
+}
+
+// ibmFlow reads one flow.
+func (d *decoder) ibmFlow(c *cursor, r *Record) error {
+	if err := c.expect('{'); err != nil {
+		return err
+	}
+	*r = d.path.row
+	r.ObjectKey, r.RecordNo = d.key, int32(min(d.no, 1<<31-1)) //nolint:gosec // bounded
+	r.Provider, r.SourceFormat, r.Bidirectional = IBM, "ibm_v1", true
+	for first := true; ; first = false {
+		more, err := c.more('}', first)
+		if err != nil {
+			return err
+		}
+		if !more {
+			break
+		}
+		name, err := c.key()
+		if err != nil {
+			return err
+		}
+		// Names of fields are never escaped, so name stays while value is read.
+		if b, err := c.peek(); err != nil {
+			return err
+		} else if b == '{' || b == '[' {
+			if err := c.skip(); err != nil {
+				return err
+			}
+			continue
+		}
+		value, quoted, err := c.scalar()
+		if err != nil {
+			return err
+		}
+		if !quoted && string(value) == "null" {
+			continue
+		}
+		if err := d.ibmField(r, name, value, quoted); err != nil {
+			return fmt.Errorf("%s: %w", excerpt(name), err)
+		}
+	}
+	if r.StartTime == 0 {
+		return fmt.Errorf("no start_time")
+	}
+	return nil
+}
+
+func (d *decoder) ibmField(r *Record, name, value []byte, quoted bool) (err error) {
+	if !quoted {
+		return d.ibmNumber(r, name, value)
+	}
+	switch string(name) {
+	case "start_time":
+		t, err := parseTime(value)
+		if err == nil {
+			err = plausible(t)
+		}
+		r.SetStart(t)
+		return err
+	case "end_time":
+		r.EndTime, err = parseTime(value)
+	case "connection_start_time":
+		r.ConnectionStartTime, err = parseTime(value)
+	case "direction":
+		r.Direction, err = oneOf(value, Inbound, Outbound)
+	case "action":
+		r.Action, err = oneOf(value, Accepted, Rejected)
+	case "initiator_ip":
+		r.InitiatorIP, err = d.strings.ip(value)
+	case "target_ip":
+		r.TargetIP, err = d.strings.ip(value)
+	case "ether_type":
+		r.EtherType = d.strings.text(value)
+	case "initiator_port", "target_port", "transport_protocol", "was_initiated", "was_terminated",
+		"bytes_from_initiator", "packets_from_initiator", "bytes_from_target", "packets_from_target":
+		return fmt.Errorf("%q is a string", excerpt(value))
+	}
+	return err
+}
+
+func (d *decoder) ibmNumber(r *Record, name, value []byte) error {
+	switch string(name) {
+	case "was_initiated", "was_terminated":
+		yes := string(value) == "true"
+		if !yes && string(value) != "false" {
+			return fmt.Errorf("%q is neither true nor false", excerpt(value))
+		}
+		if string(name) == "was_initiated" {
+			r.WasInitiated = d.values.bool(yes)
+		} else {
+			r.WasTerminated = d.values.bool(yes)
+		}
+		return nil
+	case "start_time", "end_time", "connection_start_time", "direction", "action", "initiator_ip", "target_ip", "ether_type":
+		return fmt.Errorf("%q is not a string", excerpt(value))
+	}
+	var to **int64
+	var to32 **int32
+	limit := int64(0)
+	switch string(name) {
+	case "initiator_port":
+		to32, limit = &r.InitiatorPort, 65535
+	case "target_port":
+		to32, limit = &r.TargetPort, 65535
+	case "transport_protocol":
+		to32, limit = &r.TransportProtocol, 255
+	case "bytes_from_initiator":
+		to = &r.BytesFromInitiator
+	case "packets_from_initiator":
+		to = &r.PacketsFromInitiator
+	case "bytes_from_target":
+		to = &r.BytesFromTarget
+	case "packets_from_target":
+		to = &r.PacketsFromTarget
+	case "cumulative_bytes_from_initiator":
+		to = &r.CumulativeBytesFromInitiator
+	case "cumulative_packets_from_initiator":
+		to = &r.CumulativePacketsFromInitiator
+	case "cumulative_bytes_from_target":
+		to = &r.CumulativeBytesFromTarget
+	case "cumulative_packets_from_target":
+		to = &r.CumulativePacketsFromTarget
+	default:
+		return nil // a later version's
+	}
+	n, ok := parseInt(value)
+	if !ok || n < 0 {
+		return fmt.Errorf("%q is not a whole number", excerpt(value))
+	}
+	if to32 != nil {
+		if err := small(n, limit); err != nil {
+			return err
+		}
+		*to32 = d.values.int32(int32(n)) //nolint:gosec // checked
+		return nil
+	}
+	*to = d.values.int64(n)
+	return nil
+}
+
+// oneOf returns which of two values it is.
+func oneOf(value []byte, a, b string) (string, error) {
+	switch string(value) {
+	case a:
+		return a, nil
+	case b:
+		return b, nil
+	}
+	return "", fmt.Errorf("%q is neither %q nor %q", excerpt(value), a, b)
+}
