@@ -48,7 +48,7 @@ func awsSetter(name string) func(d *decoder, r *Record, v []byte) error {
 			if !ok {
 				return fmt.Errorf("%q is not a number", excerpt(v))
 			}
-			*to(r) = d.values.int32(int32(n)) //nolint:gosec // checked next
+			*to(r) = d.batch.int32(int32(n)) //nolint:gosec // checked next
 			return small(n, limit)
 		}
 	}
@@ -61,7 +61,7 @@ func awsSetter(name string) func(d *decoder, r *Record, v []byte) error {
 			if !ok || n < 0 {
 				return fmt.Errorf("%q is not a whole number", excerpt(v))
 			}
-			*to(r) = d.values.int64(n)
+			*to(r) = d.batch.int64(n)
 			return nil
 		}
 	}
@@ -298,8 +298,8 @@ func (d *decoder) awsRow(r *Record, fields []awsField, values [][]byte) error {
 		d.result.Skipped++
 	}
 	if f := r.TCPFlags; f != nil {
-		r.WasInitiated = d.values.bool(*f&tcpSYN != 0)
-		r.WasTerminated = d.values.bool(*f&(tcpFIN|tcpRST) != 0)
+		r.WasInitiated = d.batch.bool(*f&tcpSYN != 0)
+		r.WasTerminated = d.batch.bool(*f&(tcpFIN|tcpRST) != 0)
 	}
 	if answers(r) {
 		swap(r)

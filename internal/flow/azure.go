@@ -292,8 +292,8 @@ func (d *decoder) azureFlows(rec *azureRecord, began map[string]Time) error {
 
 // azureBase is what all rows of a record have in common.
 func (d *decoder) azureBase(rec *azureRecord) Record {
-	r := d.path.row
-	r.ObjectKey, r.Provider, r.Bidirectional = d.key, Azure, true
+	r := d.base
+	r.Provider, r.Bidirectional = Azure, true
 	r.SourceFormat, r.Version = "vnet_v4", "4"
 	r.CaptureStartTime = rec.time
 	if len(rec.mac) > 0 {
@@ -429,7 +429,7 @@ func (d *decoder) azureTuple(r *Record, p [][]byte, nsg bool, began map[string]T
 		if err := small(n, f.limit); err != nil {
 			return err
 		}
-		*f.to = d.values.int32(int32(n)) //nolint:gosec // checked
+		*f.to = d.batch.int32(int32(n)) //nolint:gosec // checked
 	}
 	if r.Direction, err = oneOf(p[6], Inbound, Outbound); err != nil {
 		return fmt.Errorf("direction %w", err)
@@ -467,7 +467,7 @@ func (d *decoder) azureTuple(r *Record, p [][]byte, nsg bool, began map[string]T
 		if !ok || n < 0 {
 			return fmt.Errorf("%q is not a whole number", excerpt(v))
 		}
-		*to = d.values.int64(n)
+		*to = d.batch.int64(n)
 	}
 	return nil
 }
@@ -489,7 +489,7 @@ func (d *decoder) azureState(r *Record, state []byte, five [][]byte, nsg bool, b
 	case s != "B" && s != "C" && s != "E":
 		return fmt.Errorf("state %q is unknown", excerpt(state))
 	}
-	r.WasInitiated, r.WasTerminated = d.values.bool(s == "B"), d.values.bool(s == "E")
+	r.WasInitiated, r.WasTerminated = d.batch.bool(s == "B"), d.batch.bool(s == "E")
 	key := string(bytes.Join(five, []byte(",")))
 	switch {
 	case s == "B":

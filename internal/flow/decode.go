@@ -21,8 +21,6 @@ const (
 )
 
 const (
-	// batchRows is how many rows Decode hands over at once.
-	batchRows = 512
 	// sniffBytes is how far the format's mark is looked for.
 	sniffBytes = 64 << 10
 	// maxRaw bounds what one object may unpack to.
@@ -67,14 +65,15 @@ func (e *RecordError) Error() string {
 func (e *RecordError) Unwrap() error { return e.Err }
 
 // Decode reads an object, packed with gzip or not, and hands its rows over in
-// batches. yield may keep the rows but not the slice; an error of it ends the
-// decoding and is returned as it is.
+// batches, which yield then owns. An error of yield ends the decoding and is
+// returned as it is.
 //
 // A record that makes no sense is left out and counted. An error means that the
 // object as a whole is damaged (cut off, not JSON, of an unknown version): what
 // has been handed over by then should not be used.
-func Decode(o Object, yield func([]Record) error) (Result, error) {
-	d := &decoder{key: o.Key, yield: yield, strings: newInterner(), batch: make([]Record, 0, batchRows)}
+func Decode(o Object, yield func(*Batch) error) (Result, error) {
+	d := &decoder{key: o.Key, yield: yield, strings: newInterner(), batch: newBatch()}
+	defer func() { d.batch.Free() }()
 	err := d.object(o)
 	if err == nil {
 		err = d.flush()
@@ -97,17 +96,17 @@ func (e *yieldError) Unwrap() error { return e.error }
 
 type decoder struct {
 	key     string
-	path    path
-	yield   func([]Record) error
-	batch   []Record
+	base    Record // what all rows of the object begin as
+	yield   func(*Batch) error
+	batch   *Batch
 	result  Result
 	no      int64 // of the last record, good or bad
 	strings *interner
-	values  values
 }
 
 func (d *decoder) object(o Object) error {
-	d.path = parsePath(o.Key, d.strings)
+	d.base = parsePath(o.Key, d.strings)
+	d.base.ObjectKey = d.key
 	in := bufio.NewReaderSize(o.Body, sniffBytes)
 	magic, err := in.Peek(4)
 	if err != nil && !errors.Is(err, io.EOF) {
@@ -178,12 +177,13 @@ func sniff(head []byte) string {
 	return ""
 }
 
-// next returns the row to fill, empty but for what its object's key says.
+// next returns the row to fill, with what all rows of the object have in common.
 func (d *decoder) next() *Record {
 	d.no++
-	d.batch = append(d.batch, d.path.row)
-	r := &d.batch[len(d.batch)-1]
-	r.ObjectKey = d.key
+	n := len(d.batch.Rows)
+	d.batch.Rows = d.batch.Rows[:n+1]
+	r := &d.batch.Rows[n]
+	*r = d.base
 	r.RecordNo = int32(min(d.no, 1<<31-1)) //nolint:gosec // bounded
 	return r
 }
@@ -191,7 +191,7 @@ func (d *decoder) next() *Record {
 // keep hands rows over when there are many.
 func (d *decoder) keep() error {
 	d.result.Records++
-	if len(d.batch) < cap(d.batch) {
+	if !d.batch.full() {
 		return nil
 	}
 	return d.flush()
@@ -199,9 +199,12 @@ func (d *decoder) keep() error {
 
 // drop takes the last row back: it is bad.
 func (d *decoder) drop(offset int64, err error) {
-	d.batch = d.batch[:len(d.batch)-1]
+	d.unnext()
 	d.bad(offset, err)
 }
+
+// unnext takes the last row back.
+func (d *decoder) unnext() { d.batch.Rows = d.batch.Rows[:len(d.batch.Rows)-1] }
 
 // bad counts a record for which there is no row. d.no is its number.
 func (d *decoder) bad(offset int64, err error) {
@@ -211,14 +214,18 @@ func (d *decoder) bad(offset int64, err error) {
 	}
 }
 
+// flush hands over what there is and begins a new batch.
 func (d *decoder) flush() error {
-	if len(d.batch) == 0 {
+	if len(d.batch.Rows) == 0 {
 		return nil
 	}
-	err := d.yield(d.batch)
-	clear(d.batch)
-	d.batch = d.batch[:0]
-	if err != nil {
+	b := d.batch
+	d.batch = newBatch()
+	return d.give(b)
+}
+
+func (d *decoder) give(b *Batch) error {
+	if err := d.yield(b); err != nil {
 		return &yieldError{err}
 	}
 	return nil

@@ -105,7 +105,7 @@ func (d *decoder) gcp(r io.Reader) error {
 		}
 		kind := gcpKind(e.LogName)
 		if kind == "" && e.LogName != "" {
-			d.batch = d.batch[:len(d.batch)-1]
+			d.unnext()
 			d.result.Skipped++
 			continue
 		}
@@ -185,17 +185,17 @@ func (d *decoder) gcpRow(r *Record, e *gcpEntry, kind string) (err error) {
 		if err := small(n.value.n, n.limit); err != nil {
 			return fmt.Errorf("%s: %w", n.name, err)
 		}
-		*n.to = d.values.int32(int32(n.value.n)) //nolint:gosec // checked
+		*n.to = d.batch.int32(int32(n.value.n)) //nolint:gosec // checked
 	}
 	r.EtherType = "IPv4"
 	if strings.Contains(r.InitiatorIP, ":") {
 		r.EtherType = "IPv6"
 	}
 	if p.BytesSent.set {
-		r.BytesFromInitiator = d.values.int64(p.BytesSent.n)
+		r.BytesFromInitiator = d.batch.int64(p.BytesSent.n)
 	}
 	if p.PacketsSent.set {
-		r.PacketsFromInitiator = d.values.int64(p.PacketsSent.n)
+		r.PacketsFromInitiator = d.batch.int64(p.PacketsSent.n)
 	}
 	if p.RTT.set {
 		r.Extra = `{"rtt_msec":` + itoa(p.RTT.n) + "}"

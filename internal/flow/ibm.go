@@ -1,6 +1,7 @@
 package flow
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -15,7 +16,30 @@ type ibmHeader struct {
 	version, collector, endpoint, interfaceID, instance, vpc, state string
 	captureStart, captureEnd                                        Time
 	count                                                           *int32
-	read                                                            int // keys of the above seen
+	read                                                            int      // keys of the above seen
+	held                                                            []*Batch // rows that came before all of it
+}
+
+// ibmHeaderKeys is how many of a header's keys there are in all objects; vpc_crn is newer.
+const ibmHeaderKeys = 9
+
+// set completes a row.
+func (h *ibmHeader) set(r *Record) {
+	r.Version, r.CollectorID, r.EndpointType, r.LogStatus = h.version, h.collector, h.endpoint, h.state
+	r.CaptureStartTime, r.CaptureEndTime, r.NumberOfFlows = h.captureStart, h.captureEnd, h.count
+	// The header is nearer to the truth than the key.
+	if h.interfaceID != "" {
+		r.InterfaceID = h.interfaceID
+	}
+	if h.instance != "" {
+		r.InstanceID = h.instance
+	}
+	if h.vpc != "" {
+		r.VPCID = h.vpc
+	}
+	if r.Observer == "" {
+		r.Observer = r.InterfaceID
+	}
 }
 
 // ibm reads IBM VPC flow logs: one JSON object, or several one after the other.
@@ -34,6 +58,14 @@ func (d *decoder) ibm(r io.Reader) error {
 func (d *decoder) ibmObject(s *scanner) error {
 	h := ibmHeader{}
 	flows := false
+	before := d.base
+	defer func() {
+		d.base = before
+		for _, b := range h.held {
+			b.Free()
+		}
+	}()
+	d.base.Provider, d.base.SourceFormat, d.base.Bidirectional = IBM, "ibm_v1", true
 	if err := s.step(func(c *cursor) error { return c.expect('{') }); err != nil {
 		return err
 	}
@@ -142,13 +174,17 @@ func (d *decoder) ibmHeaderField(h *ibmHeader, key string, value []byte, quoted 
 			return fmt.Errorf("%q is not a number of flow logs", excerpt(value))
 		}
 		h.read++
-		h.count = d.values.int32(int32(n)) //nolint:gosec // checked
+		h.count = new(int32(n)) //nolint:gosec // checked; it outlives the batch
 	}
 	return nil
 }
 
 // ibmFlows reads the array of flows behind its bracket.
 func (d *decoder) ibmFlows(s *scanner, h *ibmHeader) error {
+	complete := h.read >= ibmHeaderKeys
+	if complete {
+		h.set(&d.base)
+	}
 	for first := true; ; first = false {
 		var more bool
 		if err := s.step(func(c *cursor) (err error) { more, err = c.more(']', first); return err }); err != nil {
@@ -164,8 +200,14 @@ func (d *decoder) ibmFlows(s *scanner, h *ibmHeader) error {
 			c.space()
 			begin = s.offset()
 			start := c.i
-			if bad = d.ibmFlow(c, r); bad == nil {
+			bad = d.ibmFlow(c, r)
+			if bad == nil {
 				return nil
+			}
+			if errors.Is(bad, errShort) { // it is read again, into an empty row
+				no := r.RecordNo
+				*r = d.base
+				r.RecordNo = no
 			}
 			// Is it this record or the document that is broken?
 			c.i = start
@@ -178,37 +220,45 @@ func (d *decoder) ibmFlows(s *scanner, h *ibmHeader) error {
 			d.drop(begin, bad)
 			continue
 		}
-		d.result.Records++
-		if len(d.batch) >= maxHeld {
-			if h.read < 9 { // all but vpc_crn, which is newer
-				return fmt.Errorf("byte %d: the header is behind more than %d flows", begin, maxHeld)
-			}
-			if err := d.ibmRelease(h); err != nil {
-				return err
-			}
+		if complete {
+			err = d.keep()
+		} else {
+			err = d.ibmHold(h, begin)
+		}
+		if err != nil {
+			return err
 		}
 	}
 }
 
+// ibmHold keeps a row back until the header is known.
+func (d *decoder) ibmHold(h *ibmHeader, offset int64) error {
+	d.result.Records++
+	if !d.batch.full() {
+		return nil
+	}
+	if len(h.held) >= maxHeld/batchRows {
+		return fmt.Errorf("byte %d: the header is behind more than %d flows", offset, maxHeld)
+	}
+	h.held = append(h.held, d.batch)
+	d.batch = newBatch()
+	return nil
+}
+
 // ibmRelease completes the rows held back and hands them over.
 func (d *decoder) ibmRelease(h *ibmHeader) error {
-	for i := range d.batch {
-		r := &d.batch[i]
-		r.Version, r.CollectorID, r.EndpointType, r.LogStatus = h.version, h.collector, h.endpoint, h.state
-		r.CaptureStartTime, r.CaptureEndTime, r.NumberOfFlows = h.captureStart, h.captureEnd, h.count
-		// The header is nearer to the truth than the key.
-		if h.interfaceID != "" {
-			r.InterfaceID = h.interfaceID
+	for len(h.held) > 0 {
+		b := h.held[0]
+		h.held = h.held[1:]
+		for i := range b.Rows {
+			h.set(&b.Rows[i])
 		}
-		if h.instance != "" {
-			r.InstanceID = h.instance
+		if err := d.give(b); err != nil {
+			return err
 		}
-		if h.vpc != "" {
-			r.VPCID = h.vpc
-		}
-		if r.Observer == "" {
-			r.Observer = r.InterfaceID
-		}
+	}
+	for i := range d.batch.Rows {
+		h.set(&d.batch.Rows[i])
 	}
 	return d.flush()
 }
@@ -218,9 +268,6 @@ func (d *decoder) ibmFlow(c *cursor, r *Record) error {
 	if err := c.expect('{'); err != nil {
 		return err
 	}
-	*r = d.path.row
-	r.ObjectKey, r.RecordNo = d.key, int32(min(d.no, 1<<31-1)) //nolint:gosec // bounded
-	r.Provider, r.SourceFormat, r.Bidirectional = IBM, "ibm_v1", true
 	for first := true; ; first = false {
 		more, err := c.more('}', first)
 		if err != nil {
@@ -300,9 +347,9 @@ func (d *decoder) ibmNumber(r *Record, name, value []byte) error {
 			return fmt.Errorf("%q is neither true nor false", excerpt(value))
 		}
 		if string(name) == "was_initiated" {
-			r.WasInitiated = d.values.bool(yes)
+			r.WasInitiated = d.batch.bool(yes)
 		} else {
-			r.WasTerminated = d.values.bool(yes)
+			r.WasTerminated = d.batch.bool(yes)
 		}
 		return nil
 	case "start_time", "end_time", "connection_start_time", "direction", "action", "initiator_ip", "target_ip", "ether_type":
@@ -345,10 +392,10 @@ func (d *decoder) ibmNumber(r *Record, name, value []byte) error {
 		if err := small(n, limit); err != nil {
 			return err
 		}
-		*to32 = d.values.int32(int32(n)) //nolint:gosec // checked
+		*to32 = d.batch.int32(int32(n)) //nolint:gosec // checked
 		return nil
 	}
-	*to = d.values.int64(n)
+	*to = d.batch.int64(n)
 	return nil
 }
 

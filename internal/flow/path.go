@@ -8,19 +8,15 @@ import (
 // maxKeyParts bounds how much of a key is looked at.
 const maxKeyParts = 64
 
-// path is what the key of an object says about all its records.
-type path struct{ row Record }
-
-// parsePath reads the name=value parts of IBM's, AWS' (Hive) and Azure's keys, and AWS' plain ones.
-func parsePath(key string, in *interner) path {
-	var p path
+// parsePath returns what the key of an object says about all its records. It reads the name=value parts of IBM's, AWS' (Hive) and Azure's keys, and AWS' plain ones.
+func parsePath(key string, in *interner) (r Record) {
 	parts := strings.SplitN(key, "/", maxKeyParts)
 	for i, part := range parts {
 		name, value, ok := strings.Cut(part, "=")
 		if !ok {
 			// AWSLogs/{account}/vpcflowlogs/{region}/...
 			if part == "vpcflowlogs" && i > 0 && i+1 < len(parts) {
-				p.row.AccountID, p.row.Region = parts[i-1], parts[i+1]
+				r.AccountID, r.Region = parts[i-1], parts[i+1]
 			}
 			continue
 		}
@@ -31,24 +27,24 @@ func parsePath(key string, in *interner) path {
 		value = in.text([]byte(value))
 		switch strings.ToLower(name) {
 		case "account", "aws-account-id":
-			p.row.AccountID = value
+			r.AccountID = value
 		case "region", "aws-region":
-			p.row.Region = value
+			r.Region = value
 		case "vpc-id":
-			p.row.VPCID = value
+			r.VPCID = value
 		case "subnet-id":
-			p.row.SubnetID = value
+			r.SubnetID = value
 		case "instance-id":
-			p.row.InstanceID = value
+			r.InstanceID = value
 		case "vnic-id":
-			p.row.InterfaceID, p.row.Observer = value, value
+			r.InterfaceID, r.Observer = value, value
 		case "record-type":
-			p.row.RecordType = value
+			r.RecordType = value
 		case "stream-id":
-			p.row.StreamID = value
+			r.StreamID = value
 		case "macaddress":
-			p.row.InterfaceID, p.row.Observer = value, value
+			r.InterfaceID, r.Observer = value, value
 		}
 	}
-	return p
+	return r
 }

@@ -10,7 +10,6 @@ const (
 	maxInterned = 1 << 16
 	// maxText bounds a text of a record; a longer one is cut: no field of these formats is as long.
 	maxText = 4096
-	slab    = 512
 )
 
 // interner gives equal texts one string: a flow log says the same addresses over and over.
@@ -53,39 +52,6 @@ func (n *interner) ip(b []byte) (string, error) {
 	s := a.Unmap().WithZone("").String()
 	n.ips[string(b)] = s
 	return s, nil
-}
-
-// values makes pointers to numbers without an allocation each.
-type values struct {
-	int64s []int64
-	int32s []int32
-	bools  *[2]bool
-}
-
-func (v *values) int64(n int64) *int64 {
-	if len(v.int64s) == cap(v.int64s) {
-		v.int64s = make([]int64, 0, slab)
-	}
-	v.int64s = append(v.int64s, n)
-	return &v.int64s[len(v.int64s)-1]
-}
-
-func (v *values) int32(n int32) *int32 {
-	if len(v.int32s) == cap(v.int32s) {
-		v.int32s = make([]int32, 0, slab)
-	}
-	v.int32s = append(v.int32s, n)
-	return &v.int32s[len(v.int32s)-1]
-}
-
-func (v *values) bool(b bool) *bool {
-	if v.bools == nil {
-		v.bools = &[2]bool{false, true}
-	}
-	if b {
-		return &v.bools[1]
-	}
-	return &v.bools[0]
 }
 
 // small checks the range of ports, protocols and the like.

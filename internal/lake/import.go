@@ -308,10 +308,18 @@ func (im *importer) decode(ctx context.Context, o Object) (out outcome) {
 	source := &watched{r: body}
 	defer func() { _ = body.Close() }()
 	digest := newDigest()
-	var held []flow.Record
-	take := func(rows []flow.Record) error {
-		for i := range rows {
-			r := &rows[i]
+	var held []*flow.Batch
+	rows := 0
+	defer func() {
+		for _, b := range held {
+			b.Free()
+		}
+	}()
+	take := func(b *flow.Batch) error {
+		held = append(held, b) // freed with the others, or by the writer
+		fresh := b.Rows[:0]
+		for i := range b.Rows {
+			r := &b.Rows[i]
 			no := int64(r.RecordNo)
 			if known.seen > 0 && no > known.seen && !digest.checked && digest.check(known.digest) != nil {
 				return errChanged
@@ -324,16 +332,20 @@ func (im *importer) decode(ctx context.Context, o Object) (out outcome) {
 				out.expired++
 				continue
 			}
-			out.rows++
-			held = append(held, *r)
+			if len(fresh) != i {
+				b.Rows[len(fresh)] = *r
+			}
+			fresh = b.Rows[:len(fresh)+1]
 		}
-		if len(held) < heldRows {
+		b.Rows = fresh
+		out.rows += int64(len(fresh))
+		if rows += len(fresh); rows < heldRows {
 			return ctx.Err()
 		}
 		out.spilled = true
-		err := im.write(ctx, held)
-		held = held[:0]
-		return err
+		give := held
+		held, rows = nil, 0
+		return im.write(ctx, give)
 	}
 	out.result, err = flow.Decode(flow.Object{Key: o.Key, Body: bufio.NewReaderSize(source, 64<<10), Size: o.Size, Format: im.source.Format}, take)
 	if err == nil && known.seen > 0 && !digest.checked && (out.result.Seen < known.seen || digest.check(known.digest) != nil) {
@@ -342,7 +354,9 @@ func (im *importer) decode(ctx context.Context, o Object) (out outcome) {
 	out.digest = digest.sum
 	switch fatal := (*writeError)(nil); {
 	case err == nil:
-		if err := im.write(ctx, held); err != nil {
+		give := held
+		held = nil
+		if err := im.write(ctx, give); err != nil {
 			out.fatal = err
 		}
 	case errors.As(err, &fatal):
@@ -365,11 +379,13 @@ type writeError struct{ error }
 
 func (e *writeError) Unwrap() error { return e.error }
 
-func (im *importer) write(ctx context.Context, rows []flow.Record) error {
+func (im *importer) write(ctx context.Context, batches []*flow.Batch) error {
 	im.mu.Lock()
 	defer im.mu.Unlock()
-	if err := im.writer.Write(ctx, rows); err != nil {
-		return &writeError{err}
+	for _, b := range batches {
+		if err := im.writer.own(ctx, b.Rows, b.Free); err != nil {
+			return &writeError{err}
+		}
 	}
 	return nil
 }

@@ -21,6 +21,7 @@ import (
 var (
 	ErrNotFound = errors.New("no such object")
 	ErrExists   = errors.New("object exists already")
+	ErrBacklog  = errors.New("the store is too far behind")
 )
 
 // Object is one object of a store as a listing shows it.

@@ -13,6 +13,8 @@ import (
 
 var t0 = time.Date(2026, 8, 20, 1, 59, 58, 0, time.UTC)
 
+var discard = slog.New(slog.DiscardHandler)
+
 func ptr[T any](v T) *T { return &v }
 
 func startOf(r *flow.Record) time.Time { return r.StartTime.Std() }
@@ -25,7 +27,7 @@ func record(t time.Time, no int32) flow.Record {
 
 func newLake(t *testing.T) *Lake {
 	t.Helper()
-	l, err := New(NewDir(t.TempDir()), Options{}, slog.New(slog.DiscardHandler))
+	l, err := New(NewDir(t.TempDir()), Options{}, discard)
 	if err != nil {
 		t.Fatal(err)
 	}

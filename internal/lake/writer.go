@@ -17,14 +17,16 @@ import (
 )
 
 const (
-	// maxGroup is the rows of a row group: sorted together, and skipped together by a query.
-	maxGroup = 122_880
-	// maxBuffered is the rows that a writer holds in memory over all hours.
-	maxBuffered = 200_000
+	// maxBuffered is the rows that a writer holds before it makes row groups of them.
+	maxBuffered = 65_536
 	// maxOpen is the hours that a writer keeps files of at once.
 	maxOpen = 48
 	// maxFile is the bytes at which a file is closed and the next one begun.
 	maxFile = 128 << 20
+	// maxBacklog is the bytes of files that may wait for a store that is away.
+	maxBacklog = 256 << 20
+	// gather is how many rows are put in order at once.
+	gather = 256
 )
 
 // Writer writes rows of one type to one table. Not for concurrent use.
@@ -39,21 +41,30 @@ type Writer[T any] struct {
 	seq    int
 
 	hours    map[partition]*hourFile[T]
+	last     *hourFile[T] // of hours, the one written to last
+	lastHour partition
 	buffered int
+	free     []func() // gives the buffered rows back to their owner
+	unsent   []unsent
 	put      []string // keys written, for a transaction
 
 	scratch []T
-	order   []int32
-	times   []int64
 }
 
 // hourFile is the rows of one hour that are not in the store yet.
 type hourFile[T any] struct {
-	rows    []T
-	first   time.Time
+	rows    []ref[T]
+	first   int64 // microseconds
 	buf     *bytes.Buffer
 	encoder *parquet.GenericWriter[T] // nil until the first row group
-	used    int                       // seq of the writer's last row, for choosing whom to close
+	used    int                       // when rows came last, for choosing whom to close
+	ended   bool                      // the encoder is closed, the store has not taken the file yet
+}
+
+// ref is a row and its time in microseconds: ordering these moves no rows.
+type ref[T any] struct {
+	time int64
+	row  *T
 }
 
 // NewWriter returns a writer of rows whose struct tags are their Parquet schema
@@ -76,66 +87,89 @@ func newID(kind string) string {
 }
 
 // Write takes rows over; the caller may use the slice again, but not what its
-// rows point to. It goes to the store when a lot has come together. After an
-// error the rows are still held, and the next Flush tries again.
+// rows point to. They go to the store when a lot has come together. After an
+// error the rows are still held, and the next Flush tries again; only if it is
+// ErrBacklog they have not been taken.
 func (w *Writer[T]) Write(ctx context.Context, rows []T) error {
+	return w.own(ctx, slices.Clone(rows), nil)
+}
+
+// own is Write for rows that stay as they are until free is called.
+func (w *Writer[T]) own(ctx context.Context, rows []T, free func()) error {
 	if !validTable(w.table) {
 		return fmt.Errorf("write: table %q: not a name of a table", w.table)
 	}
-	for len(rows) > 0 {
-		p := partitionOf(w.table, w.timeOf(&rows[0]))
-		n := 1
-		for n < len(rows) && partitionOf(w.table, w.timeOf(&rows[n])) == p {
-			n++
+	backlog := 0
+	for _, u := range w.unsent {
+		backlog += len(u.data)
+	}
+	if backlog > maxBacklog {
+		return fmt.Errorf("write %s: %d bytes wait for the store: %w", w.table, backlog, ErrBacklog)
+	}
+	if free != nil {
+		w.free = append(w.free, free)
+	}
+	var failed error
+	for i := range rows {
+		t := w.timeOf(&rows[i])
+		h := w.last
+		if h == nil || t.Before(w.lastHour.hour) || !t.Before(w.lastHour.hour.Add(time.Hour)) {
+			var err error
+			if h, err = w.hour(ctx, partitionOf(w.table, t)); err != nil && failed == nil {
+				failed = err
+			}
 		}
-		if err := w.add(ctx, p, rows[:n]); err != nil {
-			return fmt.Errorf("write %s: %w", w.table, err)
-		}
-		rows = rows[n:]
+		h.rows = append(h.rows, ref[T]{t.UnixMicro(), &rows[i]})
+	}
+	w.buffered += len(rows)
+	if w.buffered >= maxBuffered && failed == nil {
+		failed = w.encodeAll(ctx)
+	}
+	if failed != nil {
+		return fmt.Errorf("write %s: %w", w.table, failed)
 	}
 	return nil
 }
 
-// add takes rows of one hour.
-func (w *Writer[T]) add(ctx context.Context, p partition, rows []T) error {
-	h := w.hours[p]
+// hour returns the file of an hour. An error is of closing another one, to keep few open.
+func (w *Writer[T]) hour(ctx context.Context, p partition) (h *hourFile[T], err error) {
+	h = w.hours[p]
 	if h == nil {
 		if len(w.hours) >= maxOpen {
-			if err := w.closeOldest(ctx); err != nil {
-				return err
-			}
+			err = w.closeOldest(ctx)
 		}
-		h = &hourFile[T]{}
+		h = &hourFile[T]{first: 1<<63 - 1}
 		w.hours[p] = h
 	}
 	w.seq++
 	h.used = w.seq
-	h.rows = append(h.rows, rows...)
-	w.buffered += len(rows)
-	if len(h.rows) >= maxGroup {
+	w.last, w.lastHour = h, p
+	return h, err
+}
+
+// encodeAll makes row groups of all rows held, and closes the files that are large enough.
+func (w *Writer[T]) encodeAll(ctx context.Context) error {
+	for _, h := range w.hours {
 		if err := w.encode(h); err != nil {
 			return err
 		}
-		if h.buf.Len() >= maxFile {
-			return w.close(ctx, p, h)
-		}
 	}
-	for w.buffered > maxBuffered {
-		// The hour with the most rows makes the best row group.
-		var most *hourFile[T]
-		for _, h := range w.hours {
-			if most == nil || len(h.rows) > len(most.rows) {
-				most = h
+	w.buffered = 0
+	for _, free := range w.free {
+		free()
+	}
+	w.free = w.free[:0]
+	for p, h := range w.hours {
+		if h.buf.Len() >= maxFile {
+			if err := w.close(ctx, p, h); err != nil {
+				return err
 			}
-		}
-		if err := w.encode(most); err != nil {
-			return err
 		}
 	}
 	return nil
 }
 
-// encode makes a row group of an hour's rows, in order of time.
+// encode makes a row group of an hour's rows, in order of time; those of the same time stay as they came.
 func (w *Writer[T]) encode(h *hourFile[T]) error {
 	if len(h.rows) == 0 {
 		return nil
@@ -144,43 +178,27 @@ func (w *Writer[T]) encode(h *hourFile[T]) error {
 		h.buf = &bytes.Buffer{}
 		h.encoder = newEncoder[T](h.buf)
 	}
-	w.sort(h)
-	if _, err := h.encoder.Write(h.rows); err != nil {
-		return fmt.Errorf("encode: %w", err)
+	byTime := func(a, b ref[T]) int { return cmp.Compare(a.time, b.time) }
+	if !slices.IsSortedFunc(h.rows, byTime) {
+		slices.SortStableFunc(h.rows, byTime)
+	}
+	h.first = min(h.first, h.rows[0].time)
+	for rows := range slices.Chunk(h.rows, gather) {
+		w.scratch = w.scratch[:0]
+		for _, r := range rows {
+			w.scratch = append(w.scratch, *r.row)
+		}
+		if _, err := h.encoder.Write(w.scratch); err != nil {
+			return fmt.Errorf("encode: %w", err)
+		}
 	}
 	if err := h.encoder.Flush(); err != nil {
 		return fmt.Errorf("encode: %w", err)
 	}
-	w.buffered -= len(h.rows)
+	clear(w.scratch[:cap(w.scratch)])
 	clear(h.rows)
 	h.rows = h.rows[:0]
 	return nil
-}
-
-// sort orders the rows by time; those of the same time stay as they came.
-func (w *Writer[T]) sort(h *hourFile[T]) {
-	w.times, w.order = w.times[:0], w.order[:0]
-	sorted := true
-	for i := range h.rows {
-		t := w.timeOf(&h.rows[i]).UnixMicro()
-		sorted = sorted && (i == 0 || w.times[i-1] <= t)
-		w.times = append(w.times, t)
-		w.order = append(w.order, int32(i)) //nolint:gosec // fewer than maxBuffered
-	}
-	if !sorted {
-		slices.SortFunc(w.order, func(a, b int32) int {
-			return cmp.Or(cmp.Compare(w.times[a], w.times[b]), cmp.Compare(a, b))
-		})
-		w.scratch = slices.Grow(w.scratch[:0], len(h.rows))
-		for _, i := range w.order {
-			w.scratch = append(w.scratch, h.rows[i])
-		}
-		copy(h.rows, w.scratch)
-		clear(w.scratch)
-	}
-	if first := time.UnixMicro(w.times[w.order[0]]); h.first.IsZero() || first.Before(h.first) {
-		h.first = first
-	}
 }
 
 func newEncoder[T any](buf *bytes.Buffer) *parquet.GenericWriter[T] {
@@ -195,7 +213,7 @@ func encoderOptions() []parquet.WriterOption {
 	}
 }
 
-// close writes an hour's file to the store.
+// close ends an hour's file and sends it to the store.
 func (w *Writer[T]) close(ctx context.Context, p partition, h *hourFile[T]) error {
 	if err := w.encode(h); err != nil {
 		return err
@@ -205,13 +223,33 @@ func (w *Writer[T]) close(ctx context.Context, p partition, h *hourFile[T]) erro
 			return fmt.Errorf("encode: %w", err)
 		}
 		w.seq++
-		key := p.key(h.first, w.id, w.seq)
-		if err := w.lake.store.Put(ctx, key, bytes.NewReader(h.buf.Bytes()), int64(h.buf.Len()), true); err != nil {
-			return err
-		}
-		w.put = append(w.put, key)
+		w.unsent = append(w.unsent, unsent{p.key(time.UnixMicro(h.first), w.id, w.seq), h.buf.Bytes()})
 	}
 	delete(w.hours, p)
+	if w.last == h {
+		w.last = nil
+	}
+	return w.send(ctx)
+}
+
+// unsent is a file that the store has not taken yet.
+type unsent struct {
+	key  string
+	data []byte
+}
+
+// send puts finished files into the store, in order.
+func (w *Writer[T]) send(ctx context.Context) error {
+	for len(w.unsent) > 0 {
+		u := w.unsent[0]
+		err := w.lake.store.Put(ctx, u.key, bytes.NewReader(u.data), int64(len(u.data)), true)
+		// The name is ours alone: if it is there, an earlier try came through after all.
+		if err != nil && !errors.Is(err, ErrExists) {
+			return err
+		}
+		w.put = append(w.put, u.key)
+		w.unsent = w.unsent[1:]
+	}
 	return nil
 }
 
@@ -228,20 +266,23 @@ func (w *Writer[T]) closeOldest(ctx context.Context) error {
 // Flush writes all rows to the store, a file for each hour. What could not be
 // written is kept for the next Flush.
 func (w *Writer[T]) Flush(ctx context.Context) error {
-	var errs []error
+	err := w.encodeAll(ctx)
 	for p, h := range w.hours {
-		if err := w.close(ctx, p, h); err != nil {
-			errs = append(errs, err)
+		if err != nil {
+			break
 		}
+		err = w.close(ctx, p, h)
 	}
-	if err := errors.Join(errs...); err != nil {
+	if err == nil {
+		err = w.send(ctx)
+	}
+	if err != nil {
 		return fmt.Errorf("flush %s: %w", w.table, err)
 	}
 	return nil
 }
 
-// Buffered is the number of rows that Flush would make safe and that are not
-// compressed yet: a caller whose store is away refuses rows by it.
+// Buffered is the number of rows in memory that are not compressed yet.
 func (w *Writer[T]) Buffered() int { return w.buffered }
 
 // Close flushes. The writer can be used again.
