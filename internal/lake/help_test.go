@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/klauspost/compress/gzip"
+	"github.com/orielhq/oriel/internal/flow"
 )
 
 // cutGzip packs data and cuts off the end.
@@ -19,4 +20,22 @@ func cutGzip(t *testing.T, data []byte) []byte {
 		t.Fatal(err)
 	}
 	return buf.Bytes()[:buf.Len()-10]
+}
+
+// unique checks that no row is there twice, and with whole that none is missing.
+func unique(t *testing.T, rows []flow.Record, want int64, whole bool) {
+	t.Helper()
+	type id struct {
+		key string
+		no  int32
+	}
+	seen := map[id]int{}
+	for _, r := range rows {
+		if seen[id{r.ObjectKey, r.RecordNo}]++; seen[id{r.ObjectKey, r.RecordNo}] > 1 {
+			t.Fatalf("row %d of %s is there twice", r.RecordNo, r.ObjectKey)
+		}
+	}
+	if int64(len(rows)) > want || whole && int64(len(rows)) != want {
+		t.Fatalf("%d rows; written were %d", len(rows), want)
+	}
 }

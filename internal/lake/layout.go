@@ -51,6 +51,20 @@ func parseKey(key string) (p partition, writer string, ok bool) {
 	return partition{parts[0], t}, name[1], true
 }
 
+// fileParts returns the partition, first time and writer in the key of a file.
+func fileParts(key string) (p partition, first time.Time, ok bool) {
+	p, _, ok = parseKey(key)
+	if !ok {
+		return p, first, false
+	}
+	name, _, _ := strings.Cut(key[strings.LastIndexByte(key, '/')+1:], "-")
+	first, err := time.Parse(fileTime, name)
+	if err != nil {
+		first = p.hour
+	}
+	return p, first, true
+}
+
 // validTable tells whether a name can be a table's: lower case, as SQL has it without quotes.
 func validTable(name string) bool {
 	if name == "" || len(name) > 64 || name[0] >= '0' && name[0] <= '9' || name[0] == '_' {

@@ -50,12 +50,7 @@ func (l *Lake) table(ctx context.Context, first partition) (Table, error) {
 		return t, err
 	}
 	t.Columns = columns(file.Schema())
-	for _, c := range t.Columns {
-		if strings.HasPrefix(c.Type, "TIMESTAMP") {
-			t.Time = c.Name
-			break
-		}
-	}
+	t.Time = timeColumn(file.Schema())
 	return t, nil
 }
 
