@@ -53,6 +53,7 @@ func rootCommand() *cobra.Command {
 		demoCommand(),
 		exportCommand(),
 		promqlCommand(),
+		flowsCommand(),
 		checkCommand(),
 		versionCommand(),
 	)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/orielhq/oriel/internal/collector"
 	"github.com/orielhq/oriel/internal/conf"
+	"github.com/orielhq/oriel/internal/lake"
 	"github.com/orielhq/oriel/internal/prom"
 	"github.com/orielhq/oriel/internal/wireguard"
 	"github.com/orielhq/oriel/rules"
@@ -32,6 +33,7 @@ type Config struct {
 	Alertmanager any `yaml:"alertmanager"`
 
 	WireGuard *wireguard.Config `yaml:"wireguard"`
+	Flows     *lake.Config      `yaml:"flows"`
 
 	file     string
 	sections sections
@@ -86,12 +88,21 @@ func parseConfig(file string, data []byte) (*Config, error) {
 		wg := wireguard.Default() // "wireguard:" and nothing below it
 		c.WireGuard = &wg
 	}
+	if c.Flows == nil && c.sections.present["flows"] {
+		l := lake.Default()
+		c.Flows = &l
+	}
 	if c.CollectInterval.Std() < 100*time.Millisecond {
 		return nil, fmt.Errorf("%s: collect_interval: %s is less than 100ms", file, c.CollectInterval)
 	}
 	if c.WireGuard != nil {
 		if err := c.WireGuard.Validate(); err != nil {
 			return nil, conf.Locate(file, data, "wireguard", err)
+		}
+	}
+	if c.Flows != nil {
+		if err := c.Flows.Validate(); err != nil {
+			return nil, conf.Locate(file, data, "flows", err)
 		}
 	}
 	return c, nil
@@ -139,6 +150,13 @@ func (c *Config) build(before []*feature, log *slog.Logger) ([]*feature, error) 
 	if c.WireGuard != nil {
 		if err := add("wireguard", *c.WireGuard, []string{"wireguard.yml"}, func(log *slog.Logger) (collector.Collector, error) {
 			return wireguard.New(*c.WireGuard, log)
+		}); err != nil {
+			return nil, err
+		}
+	}
+	if c.Flows != nil {
+		if err := add("flows", *c.Flows, nil, func(log *slog.Logger) (collector.Collector, error) {
+			return newFlows(*c.Flows, log)
 		}); err != nil {
 			return nil, err
 		}

@@ -57,6 +57,9 @@ func (l *Lake) Compact(ctx context.Context, table string, before time.Time, repo
 	if err := l.sweep(ctx, table); err != nil {
 		return c, err
 	}
+	if err := l.fold(ctx); err != nil {
+		return c, err
+	}
 	files, err := l.list(ctx, table, time.Time{}, before.Truncate(time.Hour))
 	if err != nil {
 		return c, err

@@ -3,6 +3,7 @@ package lake
 import (
 	"context"
 	"fmt"
+	"iter"
 	"maps"
 	"slices"
 	"time"
@@ -88,6 +89,35 @@ func (l *Lake) list(ctx context.Context, table string, from, to time.Time) ([]Fi
 		before = after
 	}
 	return nil, fmt.Errorf("the lake changed %d times while it was listed", maxListTries)
+}
+
+// Hour is what the lake has of one hour of a table.
+type Hour struct {
+	Hour  time.Time
+	Files int
+	Size  int64 // bytes
+}
+
+// Hours yields the hours of a table, in order, that have files to be read.
+func (l *Lake) Hours(ctx context.Context, table string) iter.Seq2[Hour, error] {
+	return func(yield func(Hour, error) bool) {
+		list, err := l.list(ctx, table, time.Time{}, time.Time{})
+		if err != nil {
+			yield(Hour{}, fmt.Errorf("hours of %s: %w", table, err))
+			return
+		}
+		for len(list) > 0 {
+			h := Hour{Hour: list[0].Hour}
+			for len(list) > 0 && list[0].Hour.Equal(h.Hour) {
+				h.Files++
+				h.Size += list[0].Size
+				list = list[1:]
+			}
+			if !yield(h, nil) {
+				return
+			}
+		}
+	}
 }
 
 // walk yields all files of a range, visible or not.

@@ -207,3 +207,41 @@ func (g *ledger) writeSegment(ctx context.Context, objects []imported) error {
 	key := fmt.Sprintf("%s%s/%020d-%s.json.gz", ledgerPrefix, g.source, time.Now().UnixNano(), newID("s"))
 	return g.lake.store.Put(ctx, key, bytes.NewReader(buf.Bytes()), int64(buf.Len()), true)
 }
+
+// fold moves the commits of imports that are older than the grace period into
+// their ledgers, also those of sources that nobody imports from any more: every
+// query lists what is left.
+func (l *Lake) fold(ctx context.Context) error {
+	sources := map[string]bool{}
+	for o, err := range l.store.List(ctx, txnPrefix, "") {
+		if err != nil {
+			return fmt.Errorf("fold: %w", err)
+		}
+		if !strings.HasSuffix(o.Key, txnCommit) || time.Since(o.Modified) < l.grace {
+			continue
+		}
+		var c importCommit
+		if err := readJSON(ctx, l.store, o.Key, maxTxnBytes, &c); err != nil {
+			if isNotFound(err) {
+				continue
+			}
+			return fmt.Errorf("fold: %w", err)
+		}
+		sources[c.Source] = true
+	}
+	for source := range sources {
+		lk, err := l.lock(ctx, "import-"+source)
+		if errors.Is(err, ErrLocked) {
+			continue // the import under way does it next time
+		}
+		if err != nil {
+			return fmt.Errorf("fold: %w", err)
+		}
+		_, err = l.openLedger(ctx, source)
+		lk.release()
+		if err != nil {
+			return fmt.Errorf("fold: %w", err)
+		}
+	}
+	return nil
+}
