@@ -279,7 +279,7 @@ func (d *decoder) awsRow(r *Record, fields []awsField, values [][]byte) error {
 			continue
 		}
 		if f.set == nil {
-			if len(extra) < maxExtra {
+			if len(extra) < maxExtra { // values are cut, so one more cannot be much
 				extra = appendExtra(extra, f.name, v)
 			}
 			continue
@@ -289,7 +289,7 @@ func (d *decoder) awsRow(r *Record, fields []awsField, values [][]byte) error {
 		}
 	}
 	if extra != nil {
-		r.Extra = d.strings.text(append(extra, '}'))
+		r.Extra = string(append(extra, '}')) // whole, or it is no JSON
 	}
 	if r.StartTime == 0 {
 		return errors.New("no start")
