@@ -9,6 +9,7 @@ import (
 
 	"github.com/orielhq/oriel/internal/collector"
 	"github.com/orielhq/oriel/internal/conf"
+	"github.com/orielhq/oriel/internal/flow/netflow"
 	"github.com/orielhq/oriel/internal/lake"
 	"github.com/orielhq/oriel/internal/prom"
 	"github.com/orielhq/oriel/internal/wireguard"
@@ -34,6 +35,7 @@ type Config struct {
 
 	WireGuard *wireguard.Config `yaml:"wireguard"`
 	Flows     *lake.Config      `yaml:"flows"`
+	NetFlow   *netflow.Config   `yaml:"netflow"`
 
 	file     string
 	sections sections
@@ -105,6 +107,11 @@ func parseConfig(file string, data []byte) (*Config, error) {
 			return nil, conf.Locate(file, data, "flows", err)
 		}
 	}
+	if c.NetFlow != nil {
+		if err := c.NetFlow.Validate(); err != nil {
+			return nil, conf.Locate(file, data, "netflow", err)
+		}
+	}
 	return c, nil
 }
 
@@ -157,6 +164,18 @@ func (c *Config) build(before []*feature, log *slog.Logger) ([]*feature, error) 
 	if c.Flows != nil {
 		if err := add("flows", *c.Flows, nil, func(log *slog.Logger) (collector.Collector, error) {
 			return newFlows(*c.Flows, log)
+		}); err != nil {
+			return nil, err
+		}
+	}
+	if c.NetFlow != nil {
+		// Where the rows go is part of what it is built of.
+		section := netflowSection{NetFlow: *c.NetFlow, Lake: lake.Default()}
+		if c.Flows != nil {
+			section.Lake = *c.Flows
+		}
+		if err := add("netflow", section, nil, func(log *slog.Logger) (collector.Collector, error) {
+			return newNetFlow(section, log)
 		}); err != nil {
 			return nil, err
 		}

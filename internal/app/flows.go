@@ -12,6 +12,8 @@ import (
 
 	"github.com/orielhq/oriel/internal/conf"
 	demoflows "github.com/orielhq/oriel/internal/demo/flows"
+	"github.com/orielhq/oriel/internal/flow"
+	"github.com/orielhq/oriel/internal/flow/netflow"
 	"github.com/orielhq/oriel/internal/lake"
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -325,4 +327,20 @@ func newFlows(cfg lake.Config, log *slog.Logger) (*lake.Watcher, error) {
 		return nil, err
 	}
 	return lake.NewWatcher(cfg, l, log)
+}
+
+// netflowSection is the section netflow and the lake that it writes to.
+type netflowSection struct {
+	NetFlow netflow.Config
+	Lake    lake.Config
+}
+
+// newNetFlow makes the feature of the section netflow.
+func newNetFlow(s netflowSection, log *slog.Logger) (*netflow.Receiver, error) {
+	l, err := s.Lake.Open(log)
+	if err != nil {
+		return nil, err
+	}
+	rows := lake.NewWriter(l, lake.FlowTable, func(r *flow.Record) time.Time { return r.StartTime.Std() })
+	return netflow.New(s.NetFlow, rows, log)
 }

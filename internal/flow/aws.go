@@ -301,10 +301,16 @@ func (d *decoder) awsRow(r *Record, fields []awsField, values [][]byte) error {
 		r.WasInitiated = d.batch.bool(*f&tcpSYN != 0)
 		r.WasTerminated = d.batch.bool(*f&(tcpFIN|tcpRST) != 0)
 	}
+	r.Orient()
+	return nil
+}
+
+// Orient makes the receiver of a one-way record the initiator, and says so in
+// Swapped, if it counts the packets of an answer.
+func (r *Record) Orient() {
 	if answers(r) {
 		swap(r)
 	}
-	return nil
 }
 
 // answers guesses whether a one-way record counts the packets of him who was
