@@ -162,7 +162,7 @@ func (c *Config) build(before []*feature, log *slog.Logger) ([]*feature, error) 
 		}
 	}
 	if c.Flows != nil {
-		if err := add("flows", *c.Flows, nil, func(log *slog.Logger) (collector.Collector, error) {
+		if err := add("flows", *c.Flows, []string{"flows.yml"}, func(log *slog.Logger) (collector.Collector, error) {
 			return newFlows(*c.Flows, log)
 		}); err != nil {
 			return nil, err
