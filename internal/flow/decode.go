@@ -102,6 +102,7 @@ type decoder struct {
 	result  Result
 	no      int64 // of the last record, good or bad
 	strings *interner
+	ibmKeys []ibmKey // of the flow before
 }
 
 func (d *decoder) object(o Object) error {

@@ -67,8 +67,8 @@ const (
 	ibmFlowText = `{"start_time":"2026-08-20T01:00:07Z","end_time":"2026-08-20T01:00:09.5Z","connection_start_time":"2026-08-20T00:59:00","direction":"I","action":"rejected","initiator_ip":"203.0.113.5","target_ip":"10.0.0.4",` +
 		`"initiator_port":40000,"target_port":0,"transport_protocol":17,"ether_type":"IPv4","was_initiated":true,"was_terminated":false,"bytes_from_initiator":18446744073709551615,"packets_from_initiator":3,"bytes_from_target":0,"packets_from_target":0,` +
 		`"cumulative_bytes_from_initiator":500,"cumulative_packets_from_initiator":9,"cumulative_bytes_from_target":1,"cumulative_packets_from_target":1}`
-	ibmKey  = "ibm_vpc_flowlogs_v1/account=acct/region=us-south/vpc-id=crn%3Av1%3Avpc/subnet-id=crn:v1:subnet/endpoint-type=vnics/instance-id=i/vnic-id=v/record-type=ingress/year=2026/month=08/day=20/hour=01/stream-id=20260820T010000Z/00000001.gz"
-	azureV4 = `{"records":[{"time":"2026-08-20T01:02:00.0000000Z","flowLogVersion":4,"macAddress":"0022","category":"FlowLogFlowEvent","flowLogResourceID":"/SUBSCRIPTIONS/SUB/RESOURCEGROUPS/R/PROVIDERS/MICROSOFT.NETWORK/NETWORKWATCHERS/NETWORKWATCHER_EASTUS/FLOWLOGS/F",` +
+	ibmObject = "ibm_vpc_flowlogs_v1/account=acct/region=us-south/vpc-id=crn%3Av1%3Avpc/subnet-id=crn:v1:subnet/endpoint-type=vnics/instance-id=i/vnic-id=v/record-type=ingress/year=2026/month=08/day=20/hour=01/stream-id=20260820T010000Z/00000001.gz"
+	azureV4   = `{"records":[{"time":"2026-08-20T01:02:00.0000000Z","flowLogVersion":4,"macAddress":"0022","category":"FlowLogFlowEvent","flowLogResourceID":"/SUBSCRIPTIONS/SUB/RESOURCEGROUPS/R/PROVIDERS/MICROSOFT.NETWORK/NETWORKWATCHERS/NETWORKWATCHER_EASTUS/FLOWLOGS/F",` +
 		`"targetResourceID":"/subscriptions/sub/vnet","flowRecords":{"flows":[{"aclID":"acl","flowGroups":[{"rule":"r1","flowTuples":["1663146003599,10.0.0.6,192.0.2.180,23956,443,6,O,B,NX,0,0,0,0","1663146003606,10.0.0.6,192.0.2.180,23956,443,6,O,E,NX,3,767,2,1580","1663146003637,203.0.113.17,10.0.0.6,22730,3389,6,I,D,NX,,,,"]}]}]}}]}`
 	nsgV2 = `{"records":[{"time":"2026-08-20T01:02:00Z","category":"NetworkSecurityGroupFlowEvent","resourceId":"/SUBSCRIPTIONS/SUB/NSG","properties":{"Version":2,"flows":[{"rule":"DefaultRule_Deny","flows":[{"mac":"000D","flowTuples":["1542110402,10.5.16.4,13.67.143.118,59831,443,T,I,D,B,,,,"]}]},` +
 		`{"rule":"UserRule_x","flows":[{"mac":"000D","flowTuples":["1542110406,10.5.16.4,198.51.100.225,59929,53,U,O,A,E,15,8489,12,7054"]}]}]}}]}`
@@ -87,7 +87,7 @@ func TestDecode(t *testing.T) {
 		BytesFromInitiator: new(int64(1<<63 - 1)), PacketsFromInitiator: new(int64(3)), BytesFromTarget: new(int64(0)), PacketsFromTarget: new(int64(0)),
 		CumulativeBytesFromInitiator: new(int64(500)), CumulativePacketsFromInitiator: new(int64(9)), CumulativeBytesFromTarget: new(int64(1)), CumulativePacketsFromTarget: new(int64(1)),
 		WasInitiated: yes, WasTerminated: no, AccountID: "acct", Region: "us-south", VPCID: "crn:vpc", SubnetID: "crn:v1:subnet", InstanceID: "crn:instance", InterfaceID: "vnic-1", Observer: "v",
-		LogStatus: "ok", Bidirectional: true, Version: "0.0.1", CollectorID: "crn:collector", EndpointType: "vnic", RecordType: "ingress", StreamID: "20260820T010000Z", NumberOfFlows: new(int32(1)), ObjectKey: ibmKey, RecordNo: 1,
+		LogStatus: "ok", Bidirectional: true, Version: "0.0.1", CollectorID: "crn:collector", EndpointType: "vnic", RecordType: "ingress", StreamID: "20260820T010000Z", NumberOfFlows: new(int32(1)), ObjectKey: ibmObject, RecordNo: 1,
 	}, "2026-08-20T01:00:07Z")
 	aws := started(Record{
 		Provider: AWS, SourceFormat: "aws_v2", EndTime: at("2014-12-14T04:07:50Z"), Action: Accepted, InitiatorIP: "172.31.16.139", TargetIP: "172.31.16.21", InitiatorPort: new(int32(20641)), TargetPort: new(int32(22)), TransportProtocol: six,
@@ -135,9 +135,9 @@ func TestDecode(t *testing.T) {
 		rows, skipped           int
 		want                    Record // the last
 	}{
-		{"ibm", ibmKey, ibmHead + `"flow_logs":[` + ibmFlowText + `]}`, FormatIBM, 1, 0, ibm},
-		{"ibm, header behind, pretty", ibmKey, "{\n \"flow_logs\" : [ " + ibmFlowText + " ] ,\n" + strings.TrimSuffix(ibmHead[1:], ",") + "}\n\n", FormatIBM, 1, 0, ibm},
-		{"ibm, unknown keys", ibmKey, ibmHead + `"new":{"a":[1,{"b":null}]},"flow_logs":[` + strings.Replace(ibmFlowText, "{", `{"later":[{}],"x":1,"y":"z",`, 1) + `]}`, FormatIBM, 1, 0, ibm},
+		{"ibm", ibmObject, ibmHead + `"flow_logs":[` + ibmFlowText + `]}`, FormatIBM, 1, 0, ibm},
+		{"ibm, header behind, pretty", ibmObject, "{\n \"flow_logs\" : [ " + ibmFlowText + " ] ,\n" + strings.TrimSuffix(ibmHead[1:], ",") + "}\n\n", FormatIBM, 1, 0, ibm},
+		{"ibm, unknown keys", ibmObject, ibmHead + `"new":{"a":[1,{"b":null}]},"flow_logs":[` + strings.Replace(ibmFlowText, "{", `{"later":[{}],"x":1,"y":"z",`, 1) + `]}`, FormatIBM, 1, 0, ibm},
 		{"ibm, no traffic", "k", ibmHead + `"flow_logs":[]}`, FormatIBM, 0, 0, Record{}},
 		{"ibm, data lost", "k", strings.Replace(ibmHead, `"ok"`, `"skip data"`, 1) + `"flow_logs":[]}`, FormatIBM, 0, 1, Record{}},
 		{"aws without header", "k", awsLine + "\n", FormatAWS, 1, 0, aws},

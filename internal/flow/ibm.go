@@ -268,19 +268,18 @@ func (d *decoder) ibmFlow(c *cursor, r *Record) error {
 	if err := c.expect('{'); err != nil {
 		return err
 	}
-	for first := true; ; first = false {
-		more, err := c.more('}', first)
+	for k := 0; ; k++ {
+		more, err := c.more('}', k == 0)
 		if err != nil {
 			return err
 		}
 		if !more {
 			break
 		}
-		name, err := c.key()
+		field, err := d.ibmKey(c, k)
 		if err != nil {
 			return err
 		}
-		// Names of fields are never escaped, so name stays while value is read.
 		if b, err := c.peek(); err != nil {
 			return err
 		} else if b == '{' || b == '[' {
@@ -293,109 +292,169 @@ func (d *decoder) ibmFlow(c *cursor, r *Record) error {
 		if err != nil {
 			return err
 		}
-		if !quoted && string(value) == "null" {
+		if field == ibmOther || !quoted && string(value) == "null" {
 			continue
 		}
-		if err := d.ibmField(r, name, value, quoted); err != nil {
-			return fmt.Errorf("%s: %w", excerpt(name), err)
+		if err := d.ibmField(r, field, value, quoted); err != nil {
+			return fmt.Errorf("%s: %w", ibmNames[field], err)
 		}
 	}
 	if r.StartTime == 0 {
-		return fmt.Errorf("no start_time")
+		return errors.New("no start_time")
 	}
 	return nil
 }
 
-func (d *decoder) ibmField(r *Record, name, value []byte, quoted bool) (err error) {
-	if !quoted {
-		return d.ibmNumber(r, name, value)
+// ibmKey reads the k-th name of a flow. All flows of an object have theirs in
+// one order, so it is first tried whether the name is that of the flow before.
+func (d *decoder) ibmKey(c *cursor, k int) (int, error) {
+	if k < len(d.ibmKeys) {
+		if last := &d.ibmKeys[k]; len(c.b)-c.i >= len(last.text) && string(c.b[c.i:c.i+len(last.text)]) == last.text {
+			c.i += len(last.text)
+			return last.field, nil
+		}
 	}
-	switch string(name) {
-	case "start_time":
+	start := c.i
+	name, err := c.key()
+	if err != nil {
+		return ibmOther, err
+	}
+	field := ibmOther
+	for i, n := range ibmNames {
+		if string(name) == n {
+			field = i
+		}
+	}
+	if k == len(d.ibmKeys) && k < len(ibmNames) && field != ibmOther {
+		d.ibmKeys = append(d.ibmKeys, ibmKey{string(c.b[start:c.i]), field})
+	}
+	return field, nil
+}
+
+// ibmKey is a name as it stands in the text, with its quotes and colon.
+type ibmKey struct {
+	text  string
+	field int
+}
+
+// The fields of a flow: first those that are strings.
+const (
+	ibmStart = iota
+	ibmEnd
+	ibmConnection
+	ibmDirection
+	ibmAction
+	ibmInitiatorIP
+	ibmTargetIP
+	ibmEtherType
+	ibmInitiated
+	ibmTerminated
+	ibmInitiatorPort
+	ibmTargetPort
+	ibmProtocol
+	ibmBytesFromInitiator
+	ibmPacketsFromInitiator
+	ibmBytesFromTarget
+	ibmPacketsFromTarget
+	ibmCumulativeBytesFromInitiator
+	ibmCumulativePacketsFromInitiator
+	ibmCumulativeBytesFromTarget
+	ibmCumulativePacketsFromTarget
+	ibmOther // a later version's
+)
+
+// ibmNames are the fields' names, in the order of the constants.
+var ibmNames = [ibmOther]string{
+	"start_time", "end_time", "connection_start_time", "direction", "action", "initiator_ip", "target_ip", "ether_type",
+	"was_initiated", "was_terminated", "initiator_port", "target_port", "transport_protocol",
+	"bytes_from_initiator", "packets_from_initiator", "bytes_from_target", "packets_from_target",
+	"cumulative_bytes_from_initiator", "cumulative_packets_from_initiator", "cumulative_bytes_from_target", "cumulative_packets_from_target",
+}
+
+func (d *decoder) ibmField(r *Record, field int, value []byte, quoted bool) (err error) {
+	if quoted != (field <= ibmEtherType) {
+		if quoted {
+			return fmt.Errorf("%q is a string", excerpt(value))
+		}
+		return fmt.Errorf("%q is not a string", excerpt(value))
+	}
+	switch field {
+	case ibmStart:
 		t, err := parseTime(value)
 		if err == nil {
 			err = plausible(t)
 		}
 		r.SetStart(t)
 		return err
-	case "end_time":
+	case ibmEnd:
 		r.EndTime, err = parseTime(value)
-	case "connection_start_time":
+	case ibmConnection:
 		r.ConnectionStartTime, err = parseTime(value)
-	case "direction":
+	case ibmDirection:
 		r.Direction, err = oneOf(value, Inbound, Outbound)
-	case "action":
+	case ibmAction:
 		r.Action, err = oneOf(value, Accepted, Rejected)
-	case "initiator_ip":
+	case ibmInitiatorIP:
 		r.InitiatorIP, err = d.strings.ip(value)
-	case "target_ip":
+	case ibmTargetIP:
 		r.TargetIP, err = d.strings.ip(value)
-	case "ether_type":
+	case ibmEtherType:
 		r.EtherType = d.strings.text(value)
-	case "initiator_port", "target_port", "transport_protocol", "was_initiated", "was_terminated",
-		"bytes_from_initiator", "packets_from_initiator", "bytes_from_target", "packets_from_target":
-		return fmt.Errorf("%q is a string", excerpt(value))
+	case ibmInitiated:
+		r.WasInitiated, err = d.ibmBool(value)
+	case ibmTerminated:
+		r.WasTerminated, err = d.ibmBool(value)
+	default:
+		err = d.ibmNumber(r, field, value)
 	}
 	return err
 }
 
-func (d *decoder) ibmNumber(r *Record, name, value []byte) error {
-	switch string(name) {
-	case "was_initiated", "was_terminated":
-		yes := string(value) == "true"
-		if !yes && string(value) != "false" {
-			return fmt.Errorf("%q is neither true nor false", excerpt(value))
-		}
-		if string(name) == "was_initiated" {
-			r.WasInitiated = d.batch.bool(yes)
-		} else {
-			r.WasTerminated = d.batch.bool(yes)
-		}
-		return nil
-	case "start_time", "end_time", "connection_start_time", "direction", "action", "initiator_ip", "target_ip", "ether_type":
-		return fmt.Errorf("%q is not a string", excerpt(value))
+func (d *decoder) ibmBool(value []byte) (*bool, error) {
+	switch string(value) {
+	case "true":
+		return d.batch.bool(true), nil
+	case "false":
+		return d.batch.bool(false), nil
 	}
-	var to **int64
-	var to32 **int32
-	limit := int64(0)
-	switch string(name) {
-	case "initiator_port":
-		to32, limit = &r.InitiatorPort, 65535
-	case "target_port":
-		to32, limit = &r.TargetPort, 65535
-	case "transport_protocol":
-		to32, limit = &r.TransportProtocol, 255
-	case "bytes_from_initiator":
-		to = &r.BytesFromInitiator
-	case "packets_from_initiator":
-		to = &r.PacketsFromInitiator
-	case "bytes_from_target":
-		to = &r.BytesFromTarget
-	case "packets_from_target":
-		to = &r.PacketsFromTarget
-	case "cumulative_bytes_from_initiator":
-		to = &r.CumulativeBytesFromInitiator
-	case "cumulative_packets_from_initiator":
-		to = &r.CumulativePacketsFromInitiator
-	case "cumulative_bytes_from_target":
-		to = &r.CumulativeBytesFromTarget
-	case "cumulative_packets_from_target":
-		to = &r.CumulativePacketsFromTarget
-	default:
-		return nil // a later version's
-	}
+	return nil, fmt.Errorf("%q is neither true nor false", excerpt(value))
+}
+
+func (d *decoder) ibmNumber(r *Record, field int, value []byte) error {
 	n, ok := parseInt(value)
 	if !ok || n < 0 {
 		return fmt.Errorf("%q is not a whole number", excerpt(value))
 	}
-	if to32 != nil {
-		if err := small(n, limit); err != nil {
-			return err
+	if field <= ibmProtocol {
+		to, limit := &r.InitiatorPort, int64(65535)
+		switch field {
+		case ibmTargetPort:
+			to = &r.TargetPort
+		case ibmProtocol:
+			to, limit = &r.TransportProtocol, 255
 		}
-		*to32 = d.batch.int32(int32(n)) //nolint:gosec // checked
-		return nil
+		*to = d.batch.int32(int32(min(n, 1<<31-1))) //nolint:gosec // bounded
+		return small(n, limit)
 	}
-	*to = d.batch.int64(n)
+	p := d.batch.int64(n)
+	switch field {
+	case ibmBytesFromInitiator:
+		r.BytesFromInitiator = p
+	case ibmPacketsFromInitiator:
+		r.PacketsFromInitiator = p
+	case ibmBytesFromTarget:
+		r.BytesFromTarget = p
+	case ibmPacketsFromTarget:
+		r.PacketsFromTarget = p
+	case ibmCumulativeBytesFromInitiator:
+		r.CumulativeBytesFromInitiator = p
+	case ibmCumulativePacketsFromInitiator:
+		r.CumulativePacketsFromInitiator = p
+	case ibmCumulativeBytesFromTarget:
+		r.CumulativeBytesFromTarget = p
+	case ibmCumulativePacketsFromTarget:
+		r.CumulativePacketsFromTarget = p
+	}
 	return nil
 }
 
