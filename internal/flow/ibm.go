@@ -399,7 +399,9 @@ func (d *decoder) ibmField(r *Record, field int, value []byte, quoted bool) (err
 	case ibmTargetIP:
 		r.TargetIP, err = d.strings.ip(value)
 	case ibmEtherType:
-		r.EtherType = d.strings.text(value)
+		if r.EtherType = "IPv4"; string(value) != r.EtherType { // so far it always is
+			r.EtherType = d.strings.text(value)
+		}
 	case ibmInitiated:
 		r.WasInitiated, err = d.ibmBool(value)
 	case ibmTerminated:
