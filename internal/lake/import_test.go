@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -228,11 +229,14 @@ func TestLargeDamagedObjectLeavesNothing(t *testing.T) {
 // flaky breaks off the reading of some objects once.
 type flaky struct {
 	Store
+	mu     sync.Mutex // guards broken
 	broken map[string]bool
 }
 
 func (f *flaky) Get(ctx context.Context, key string) (io.ReadCloser, error) {
 	body, err := f.Store.Get(ctx, key)
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	if err == nil && f.broken[key] {
 		delete(f.broken, key)
 		return struct {
@@ -251,7 +255,7 @@ func TestObjectsThatCouldNotBeReadComeNextTime(t *testing.T) {
 	ctx := context.Background()
 	in := t.TempDir()
 	written := generate(t, in, "ibm", traffic(1000))
-	s := &flaky{NewDir(in), map[string]bool{}}
+	s := &flaky{Store: NewDir(in), broken: map[string]bool{}}
 	for o, err := range s.List(ctx, "", "") {
 		if err != nil {
 			t.Fatal(err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -27,7 +28,7 @@ func TestMain(m *testing.M) {
 
 func worker(dir string) error {
 	ctx := context.Background()
-	l, err := New(NewDir(dir+"/lake"), Options{Grace: 50 * time.Millisecond}, discard)
+	l, err := New(slowDir{NewDir(dir + "/lake")}, Options{Grace: 50 * time.Millisecond}, discard)
 	if err != nil {
 		return err
 	}
@@ -44,6 +45,14 @@ func worker(dir string) error {
 			return nil
 		}
 	}
+}
+
+// slowDir takes its time to write, so that a kill comes between two writes more often than not.
+type slowDir struct{ *Dir }
+
+func (s slowDir) Put(ctx context.Context, key string, body io.Reader, size int64, ifAbsent bool) error {
+	time.Sleep(10 * time.Millisecond)
+	return s.Dir.Put(ctx, key, body, size, ifAbsent)
 }
 
 // TestKillAtAnyTime: whenever a process that imports and compacts is killed,
