@@ -51,7 +51,7 @@ func worker(dir string) error {
 type slowDir struct{ *Dir }
 
 func (s slowDir) Put(ctx context.Context, key string, body io.Reader, size int64, ifAbsent bool) error {
-	time.Sleep(10 * time.Millisecond)
+	time.Sleep(40 * time.Millisecond)
 	return s.Dir.Put(ctx, key, body, size, ifAbsent)
 }
 
@@ -83,7 +83,7 @@ func TestKillAtAnyTime(t *testing.T) {
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(time.Duration(5+rnd.IntN(220)) * time.Millisecond) // a moment to be killed at, not to wait for something
+		time.Sleep(time.Duration(50+rnd.IntN(500)) * time.Millisecond) // a moment to be killed at, not to wait for something
 		if err := cmd.Process.Kill(); err != nil {
 			t.Fatal(err)
 		}
