@@ -54,6 +54,7 @@ func rootCommand() *cobra.Command {
 		promqlCommand(),
 		wireguardCommand(),
 		sqlCommand(),
+		flowsCommand(),
 		checkCommand(),
 		versionCommand(),
 	)

@@ -7,7 +7,9 @@ import (
 	"time"
 
 	"github.com/orielhq/oriel/internal/conf"
+	"github.com/orielhq/oriel/internal/flow/netflow"
 	"github.com/orielhq/oriel/internal/influx"
+	"github.com/orielhq/oriel/internal/lake"
 	"github.com/orielhq/oriel/internal/neuvector"
 	"github.com/orielhq/oriel/internal/prom"
 	"github.com/orielhq/oriel/internal/query"
@@ -38,6 +40,8 @@ type Config struct {
 	WireRest  *wirerest.Config  `yaml:"wirerest"`
 	Influx    *influx.Config    `yaml:"influx"`
 	Query     *query.Config     `yaml:"query"`
+	Flows     *lake.Config      `yaml:"flows"`
+	NetFlow   *netflow.Config   `yaml:"netflow"`
 
 	file     string
 	source   []byte

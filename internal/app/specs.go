@@ -6,7 +6,9 @@ import (
 	"reflect"
 	"slices"
 
+	"github.com/orielhq/oriel/internal/flow/netflow"
 	"github.com/orielhq/oriel/internal/influx"
+	"github.com/orielhq/oriel/internal/lake"
 	"github.com/orielhq/oriel/internal/neuvector"
 	"github.com/orielhq/oriel/internal/query"
 	"github.com/orielhq/oriel/internal/wireguard"
@@ -23,8 +25,14 @@ func (c *Config) specs() []spec {
 			func(cfg neuvector.Config, b *builder) (any, error) { return neuvector.New(cfg, b.log) }),
 		section("wirerest", &c.WireRest, wirerest.Default, made{rules: []string{"wirerest.yml"}, uses: []string{"wireguard"}, alone: true}, buildWireRest),
 		section("influx", &c.Influx, influx.Default, made{rules: []string{"influx.yml"}, uses: []string{"wireguard"}}, buildInflux),
-		section("query", &c.Query, query.Default, made{rules: []string{"flows.yml"}, paths: []string{"/api/sql/"}, always: true},
-			func(cfg query.Config, b *builder) (any, error) { return newSQLFeature(cfg, b.dataDir, b.log) }),
+		section("flows", &c.Flows, lake.Default, made{rules: []string{"lake.yml"}},
+			func(_ lake.Config, b *builder) (any, error) { return newFlows(c.lakeConfig(), b.log) }),
+		section("netflow", &c.NetFlow, netflow.Default, made{uses: []string{"flows"}},
+			func(cfg netflow.Config, b *builder) (any, error) { return newNetFlow(cfg, c.lakeConfig(), b.log) }),
+		section("query", &c.Query, query.Default, made{rules: []string{"flows.yml"}, uses: []string{"flows"}, paths: []string{"/api/sql/"}, always: true},
+			func(cfg query.Config, b *builder) (any, error) {
+				return newSQLFeature(cfg, c.lakeConfig(), b.dataDir, b.log)
+			}),
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/orielhq/oriel/internal/lake"
 	"github.com/orielhq/oriel/internal/query"
 	"github.com/orielhq/oriel/internal/query/duckdb"
 	"github.com/spf13/cobra"
@@ -198,7 +199,13 @@ func (f *sqlFlags) askLake(ctx context.Context, req *query.Request) (*sqlAnswer,
 	if !info.IsDir() {
 		return nil, fmt.Errorf("--lake %s: not a directory", f.lake)
 	}
-	lake, err := filepath.Abs(f.lake)
+	dir, err := filepath.Abs(f.lake)
+	if err != nil {
+		return nil, err
+	}
+	where := lake.Default()
+	where.Dir = dir
+	l, err := where.Open(slog.New(slog.DiscardHandler))
 	if err != nil {
 		return nil, err
 	}
@@ -209,12 +216,12 @@ func (f *sqlFlags) askLake(ctx context.Context, req *query.Request) (*sqlAnswer,
 	defer os.RemoveAll(temp) //nolint:errcheck // a temporary folder
 	cfg := query.Default()
 	cfg.Source, cfg.CacheSize = f.source, 0
-	engine, err := duckdb.Open(ctx, duckdb.Config{MemoryLimit: cfg.MemoryLimit, SpillLimit: cfg.SpillLimit, TempDir: temp, Dirs: []string{lake, temp}})
+	engine, err := duckdb.Open(ctx, duckdb.Config{MemoryLimit: cfg.MemoryLimit, SpillLimit: cfg.SpillLimit, TempDir: temp, Dirs: []string{dir, temp}})
 	if err != nil {
 		return nil, err
 	}
 	defer engine.Close() //nolint:errcheck // in memory
-	needs := query.Needs{Engine: engine, Dialect: query.DuckDB{}, Catalog: query.Dir{Path: lake}, TempDir: temp}
+	needs := query.Needs{Engine: engine, Dialect: query.DuckDB{}, Catalog: lakeCatalog{l}, TempDir: temp}
 	if f.dest != "" {
 		needs.Destination = query.DirDestination{Path: f.dest}
 	}

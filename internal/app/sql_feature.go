@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"sync/atomic"
 
+	"github.com/orielhq/oriel/internal/lake"
 	"github.com/orielhq/oriel/internal/query"
 	"github.com/orielhq/oriel/internal/query/duckdb"
 	"github.com/prometheus/client_golang/prometheus"
@@ -28,15 +29,29 @@ type sqlFeature struct {
 	service atomic.Pointer[query.Service]
 }
 
-func newSQLFeature(cfg query.Config, dataDir string, log *slog.Logger) (*sqlFeature, error) {
+func newSQLFeature(cfg query.Config, where lake.Config, dataDir string, log *slog.Logger) (*sqlFeature, error) {
 	dataDir, err := filepath.Abs(dataDir)
 	if err != nil {
 		return nil, err
 	}
-	lake := filepath.Join(dataDir, "lake")
+	// DuckDB compares paths as they are written: all of them from the root.
+	if where.Dir, err = filepath.Abs(where.Dir); err != nil {
+		return nil, err
+	}
+	if where.CacheDir, err = filepath.Abs(where.CacheDir); err != nil {
+		return nil, err
+	}
+	l, err := where.Open(log)
+	if err != nil {
+		return nil, err
+	}
+	readable := where.Dir
+	if where.Bucket != nil {
+		readable = where.CacheDir
+	}
 	f := &sqlFeature{
-		cfg: cfg, lakeDir: lake, tempDir: filepath.Join(dataDir, "sql-tmp"), log: log,
-		catalog: query.Dir{Path: lake}, dest: query.DirDestination{Path: filepath.Join(dataDir, "sql-results")},
+		cfg: cfg, lakeDir: readable, tempDir: filepath.Join(dataDir, "sql-tmp"), log: log,
+		catalog: lakeCatalog{l}, dest: query.DirDestination{Path: filepath.Join(dataDir, "sql-results")},
 	}
 	return f, cfg.Validate()
 }

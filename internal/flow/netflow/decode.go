@@ -1,0 +1,347 @@
+package netflow
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net/netip"
+	"strconv"
+	"time"
+
+	"github.com/netsampler/goflow2/v2/decoders/netflow"
+	"github.com/netsampler/goflow2/v2/decoders/netflowlegacy"
+	"github.com/orielhq/oriel/internal/flow"
+)
+
+// Decoder makes rows of packets. It remembers each sender's templates. Not for concurrent use.
+type Decoder struct {
+	exporters map[netip.Addr]*exporter
+	clock     uint64
+}
+
+// NewDecoder returns a decoder that knows no templates.
+func NewDecoder() *Decoder { return &Decoder{exporters: map[netip.Addr]*exporter{}} }
+
+// Decode appends the rows of one packet, also those before an error in it, and
+// names its protocol: netflow_v5, netflow_v9, ipfix, sflow_v5 or unknown. now is for
+// rows without a time of their own.
+func (d *Decoder) Decode(b []byte, from netip.Addr, isSFlow bool, now time.Time, rows []flow.Record) (protocol string, _ []flow.Record, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("%s: damaged: %v", protocol, p)
+		}
+	}()
+	protocol = "unknown"
+	if isSFlow {
+		protocol = "sflow_v5"
+		rows, err = d.sflow(b, from, now, rows)
+		return protocol, rows, err
+	}
+	if len(b) < 2 {
+		return protocol, rows, errors.New("packet too short")
+	}
+	buf := bytes.NewBuffer(b[2:])
+	switch version := binary.BigEndian.Uint16(b); version {
+	case 5:
+		protocol = "netflow_v5"
+		rows, err = d.v5(b, buf, from, rows)
+	case 9:
+		protocol = "netflow_v9"
+		var p netflow.NFv9Packet
+		err = netflow.DecodeMessageNetFlow(buf, d.exporter(from), &p)
+		boot := time.Unix(int64(p.UnixSeconds), 0).Add(-time.Duration(p.SystemUptime) * time.Millisecond)
+		s := set{protocol: protocol, exporter: from, sent: time.Unix(int64(p.UnixSeconds), 0), boot: boot, now: now}
+		rows, err = s.rows(p.FlowSets, rows, err)
+	case 10:
+		protocol = "ipfix"
+		var p netflow.IPFIXPacket
+		err = netflow.DecodeMessageIPFIX(buf, d.exporter(from), &p)
+		s := set{protocol: protocol, exporter: from, sent: time.Unix(int64(p.ExportTime), 0), now: now}
+		rows, err = s.rows(p.FlowSets, rows, err)
+	default:
+		err = fmt.Errorf("version %d is unknown", version)
+	}
+	return protocol, rows, err
+}
+
+func (d *Decoder) v5(b []byte, buf *bytes.Buffer, from netip.Addr, rows []flow.Record) ([]flow.Record, error) {
+	const head, record = 24, 48
+	if len(b) < head {
+		return rows, errors.New("packet too short")
+	}
+	if n := int(binary.BigEndian.Uint16(b[2:])); head+n*record > len(b) {
+		return rows, fmt.Errorf("%d records in %d bytes", n, len(b))
+	}
+	var p netflowlegacy.PacketNetFlowV5
+	if err := netflowlegacy.DecodeMessage(buf, &p); err != nil {
+		return rows, err
+	}
+	boot := time.Unix(int64(p.UnixSecs), int64(p.UnixNSecs)).Add(-time.Duration(p.SysUptime) * time.Millisecond)
+	rate := int64(max(1, p.SamplingInterval&0x3fff))
+	for i, f := range p.Records {
+		r := base("netflow_v5", from, i)
+		r.InitiatorIP, r.TargetIP, r.EtherType = ip4(uint32(f.SrcAddr)), ip4(uint32(f.DstAddr)), "IPv4"
+		r.InitiatorPort, r.TargetPort, r.TransportProtocol = new(int32(f.SrcPort)), new(int32(f.DstPort)), new(int32(f.Proto))
+		r.BytesFromInitiator, r.PacketsFromInitiator, r.Sampled = new(int64(f.DOctets)*rate), new(int64(f.DPkts)*rate), rate > 1
+		r.InterfaceID = strconv.Itoa(int(f.Input))
+		tcp(&r, int32(f.TCPFlags))
+		if !timed(&r, boot.Add(time.Duration(f.First)*time.Millisecond), boot.Add(time.Duration(f.Last)*time.Millisecond)) {
+			return rows, fmt.Errorf("record %d: its time makes no sense", i+1)
+		}
+		r.Orient()
+		rows = append(rows, r)
+	}
+	return rows, nil
+}
+
+func ip4(n uint32) string {
+	return netip.AddrFrom4([4]byte{byte(n >> 24), byte(n >> 16), byte(n >> 8), byte(n)}).String() //nolint:gosec // the bytes of it
+}
+
+// base is a row as its exporter sent it.
+func base(format string, from netip.Addr, no int) flow.Record {
+	r := flow.Record{Provider: flow.NetFlow, SourceFormat: format, RecordNo: int32(no) + 1} //nolint:gosec // within a packet
+	if from.IsValid() {
+		r.Observer = from.String()
+	}
+	return r
+}
+
+// timed sets the times. Clocks of exporters may be wrong, but not absurd.
+func timed(r *flow.Record, start, end time.Time) bool {
+	if start.Year() < 2000 || start.Year() > 2200 {
+		return false
+	}
+	r.SetStart(flow.At(start))
+	if end.After(start) && end.Sub(start) < 30*24*time.Hour {
+		r.EndTime = flow.At(end)
+	} else {
+		r.EndTime = r.StartTime
+	}
+	return true
+}
+
+// tcp sets the flags of a TCP flow.
+func tcp(r *flow.Record, flags int32) {
+	if r.TransportProtocol == nil || *r.TransportProtocol != 6 {
+		return
+	}
+	r.TCPFlags = new(flags & 0xff)
+	r.WasInitiated, r.WasTerminated = new(flags&2 != 0), new(flags&5 != 0)
+}
+
+// set is the records of a packet of NetFlow v9 or IPFIX.
+type set struct {
+	protocol string
+	exporter netip.Addr
+	sent     time.Time
+	boot     time.Time // zero for IPFIX
+	now      time.Time
+}
+
+func (s set) rows(sets []any, rows []flow.Record, err error) ([]flow.Record, error) {
+	if errors.Is(err, netflow.ErrorTemplateNotFound) {
+		err = ErrNoTemplate
+	}
+	no := 0
+	for _, fs := range sets {
+		switch data := fs.(type) {
+		case netflow.RawFlowSet:
+			if err == nil {
+				err = ErrNoTemplate
+			}
+		case netflow.DataFlowSet:
+			for _, rec := range data.Records {
+				r := base(s.protocol, s.exporter, no)
+				no++
+				if ferr := s.record(&r, rec.Values); ferr != nil {
+					if err == nil {
+						err = fmt.Errorf("record %d: %w", no, ferr)
+					}
+					continue
+				}
+				rows = append(rows, r)
+			}
+		}
+	}
+	return rows, err
+}
+
+// times of a record, of which some come in several ways.
+type times struct{ start, end, boot time.Time }
+
+func (s set) record(r *flow.Record, values []netflow.DataField) error {
+	t := times{boot: s.boot}
+	var uptime [2]int64 // first, last; in ms since the boot
+	flags, rate := int64(-1), int64(1)
+	for _, v := range values {
+		b, ok := v.Value.([]byte)
+		if !ok {
+			continue
+		}
+		n, isNumber := number(b)
+		if v.PenProvided {
+			if v.Pen == 29305 && isNumber { // the reverse direction, RFC 5103
+				switch v.Type {
+				case 1:
+					r.BytesFromTarget, r.Bidirectional = new(n), true
+				case 2:
+					r.PacketsFromTarget, r.Bidirectional = new(n), true
+				}
+			}
+			continue
+		}
+		switch v.Type {
+		case 8, 27:
+			r.InitiatorIP = address(b)
+		case 12, 28:
+			r.TargetIP = address(b)
+		case 225, 281:
+			r.OrigInitiatorIP = address(b)
+		case 226, 282:
+			r.OrigTargetIP = address(b)
+		}
+		if !isNumber {
+			continue
+		}
+		switch v.Type {
+		case 1:
+			r.BytesFromInitiator = new(n)
+		case 2:
+			r.PacketsFromInitiator = new(n)
+		case 85:
+			r.CumulativeBytesFromInitiator = new(n)
+		case 86:
+			r.CumulativePacketsFromInitiator = new(n)
+		case 231:
+			r.BytesFromInitiator = new(n)
+		case 232:
+			r.BytesFromTarget, r.Bidirectional = new(n), true
+		case 4:
+			r.TransportProtocol = new(int32(n & 0xff)) //nolint:gosec // masked
+		case 6:
+			flags = n
+		case 7:
+			r.InitiatorPort = new(int32(n & 0xffff)) //nolint:gosec // masked
+		case 11:
+			r.TargetPort = new(int32(n & 0xffff)) //nolint:gosec // masked
+		case 10:
+			r.InterfaceID = strconv.FormatInt(n, 10)
+		case 34, 50, 305:
+			rate = max(1, n)
+		case 61:
+			r.Direction = map[int64]string{0: flow.Inbound, 1: flow.Outbound}[n]
+		case 89:
+			r.Action = map[int64]string{1: flow.Accepted, 2: flow.Rejected}[n>>6]
+		case 233:
+			switch n {
+			case 1, 2, 5:
+				r.Action = flow.Accepted
+			case 3:
+				r.Action = flow.Rejected
+			}
+		case 22:
+			uptime[0] = n
+		case 21:
+			uptime[1] = n
+		case 160:
+			t.boot = time.UnixMilli(n)
+		default:
+			t.set(v.Type, n)
+		}
+	}
+	return s.finish(r, t, uptime, flags, rate)
+}
+
+// set takes the absolute times of IPFIX.
+func (t *times) set(field uint16, n int64) {
+	switch field {
+	case 150:
+		t.start = time.Unix(n, 0)
+	case 151:
+		t.end = time.Unix(n, 0)
+	case 152:
+		t.start = time.UnixMilli(n)
+	case 153:
+		t.end = time.UnixMilli(n)
+	case 154, 156:
+		t.start = ntp(n)
+	case 155, 157:
+		t.end = ntp(n)
+	}
+}
+
+// ntp is a time as NTP writes it: seconds since 1900 and a fraction.
+func ntp(n int64) time.Time {
+	const from1900 = 2_208_988_800
+	u := uint64(n)                                                         //nolint:gosec // its bits
+	return time.Unix(int64(u>>32)-from1900, int64((u&0xffffffff)*1e9>>32)) //nolint:gosec // half of the bits
+}
+
+func (s set) finish(r *flow.Record, t times, uptime [2]int64, flags, rate int64) error {
+	if r.InitiatorIP == "" && r.TargetIP == "" {
+		return errors.New("no addresses")
+	}
+	if len(r.InitiatorIP) > 0 {
+		r.EtherType = "IPv4"
+		for _, c := range r.InitiatorIP {
+			if c == ':' {
+				r.EtherType = "IPv6"
+			}
+		}
+	}
+	if t.start.IsZero() && uptime[0] > 0 && !t.boot.IsZero() && uptime[0] < 1<<32 && uptime[1] < 1<<32 {
+		t.start = t.boot.Add(time.Duration(uptime[0]) * time.Millisecond)
+		t.end = t.boot.Add(time.Duration(uptime[1]) * time.Millisecond)
+	}
+	if t.start.IsZero() {
+		t.start = s.sent
+	}
+	if !timed(r, t.start, t.end) && !timed(r, s.now, s.now) {
+		return errors.New("its time makes no sense")
+	}
+	if flags >= 0 {
+		tcp(r, int32(flags&0xff)) //nolint:gosec // masked
+	}
+	if rate > 1 {
+		r.Sampled = true
+		for _, p := range []*int64{r.BytesFromInitiator, r.PacketsFromInitiator, r.BytesFromTarget, r.PacketsFromTarget} {
+			if p != nil {
+				*p = times64(*p, rate)
+			}
+		}
+	}
+	if !r.Bidirectional {
+		r.Orient()
+	}
+	return nil
+}
+
+// times64 multiplies; what does not fit is the greatest number.
+func times64(a, b int64) int64 {
+	if a > 0 && b > (1<<63-1)/a {
+		return 1<<63 - 1
+	}
+	return a * b
+}
+
+// number reads an unsigned number of up to 8 bytes.
+func number(b []byte) (int64, bool) {
+	if len(b) == 0 || len(b) > 8 {
+		return 0, false
+	}
+	var n uint64
+	for _, c := range b {
+		n = n<<8 | uint64(c)
+	}
+	return int64(min(n, 1<<63-1)), true //nolint:gosec // bounded
+}
+
+func address(b []byte) string {
+	a, ok := netip.AddrFromSlice(b)
+	if !ok {
+		return ""
+	}
+	return a.Unmap().String()
+}
