@@ -1,6 +1,7 @@
 package grafana
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -9,9 +10,8 @@ import (
 	"testing"
 	"time"
 
-	"errors"
-
 	"github.com/google/go-cmp/cmp"
+
 	"github.com/orielhq/oriel/internal/query"
 	"github.com/orielhq/oriel/internal/query/duckdb"
 	"github.com/orielhq/oriel/internal/query/sample"

@@ -11,11 +11,11 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/orielhq/oriel/internal/collector"
 	"github.com/orielhq/oriel/internal/server"
 	"github.com/orielhq/oriel/internal/wireguard"
-	"golang.org/x/sync/errgroup"
 )
 
 func exportCommand() *cobra.Command {

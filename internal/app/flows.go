@@ -10,13 +10,14 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
 	"github.com/orielhq/oriel/internal/conf"
 	demoflows "github.com/orielhq/oriel/internal/demo/flows"
 	"github.com/orielhq/oriel/internal/flow"
 	"github.com/orielhq/oriel/internal/flow/netflow"
 	"github.com/orielhq/oriel/internal/lake"
-	"github.com/spf13/cobra"
-	"golang.org/x/term"
 )
 
 func flowsCommand() *cobra.Command {
@@ -128,7 +129,7 @@ func exactly(what string) cobra.PositionalArgs {
 func flowsImport(cmd *cobra.Command, l *lake.Lake, source lake.Source) error {
 	ctx, errOut := cmd.Context(), cmd.ErrOrStderr()
 	var p *progress
-	if file, ok := errOut.(*os.File); ok && term.IsTerminal(int(file.Fd())) { //nolint:gosec // a file's number is small
+	if file, ok := errOut.(*os.File); ok && term.IsTerminal(int(file.Fd())) {
 		p = &progress{w: file, start: time.Now()}
 		// Only who watches wants to know how much there is.
 		for o, err := range source.Store.List(ctx, source.Prefix, "") {

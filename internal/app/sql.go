@@ -12,10 +12,11 @@ import (
 	"strings"
 	"time"
 
+	"github.com/spf13/cobra"
+
 	"github.com/orielhq/oriel/internal/lake"
 	"github.com/orielhq/oriel/internal/query"
 	"github.com/orielhq/oriel/internal/query/duckdb"
-	"github.com/spf13/cobra"
 )
 
 // sqlFlags is the command line as it was given.

@@ -16,8 +16,9 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"github.com/orielhq/oriel/internal/query"
 	"github.com/prometheus/common/model"
+
+	"github.com/orielhq/oriel/internal/query"
 )
 
 // sqlAnswer is the answer to one query.
@@ -44,7 +45,7 @@ func (f *sqlFlags) askServer(ctx context.Context, req *query.Request) (*sqlAnswe
 		return nil, err
 	}
 	hr.Header.Set("Content-Type", "application/json")
-	resp, b, err := client.Do(ctx, hr)
+	resp, b, err := client.Do(ctx, hr) //nolint:bodyclose // the client has read and closed it
 	switch {
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return nil, fmt.Errorf("no server at %s: start one with \"oriel serve\", name it with --url, or read a directory with --lake", client.url)

@@ -10,10 +10,11 @@ import (
 	"path/filepath"
 	"sync/atomic"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/orielhq/oriel/internal/lake"
 	"github.com/orielhq/oriel/internal/query"
 	"github.com/orielhq/oriel/internal/query/duckdb"
-	"github.com/prometheus/client_golang/prometheus"
 )
 
 // sqlFeature is the section query: an engine over a lake.

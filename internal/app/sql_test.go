@@ -5,14 +5,13 @@ package app
 import (
 	"bytes"
 	"context"
+	"log/slog"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
-
-	"log/slog"
 
 	"github.com/orielhq/oriel/internal/query"
 	"github.com/orielhq/oriel/internal/query/sample"

@@ -12,11 +12,12 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
 	"github.com/orielhq/oriel/internal/conf"
 	"github.com/orielhq/oriel/internal/wireguard"
 	"github.com/orielhq/oriel/internal/wireguard/top"
-	"github.com/spf13/cobra"
-	"golang.org/x/term"
 )
 
 // topFlags are those of `oriel wireguard`.
@@ -116,7 +117,7 @@ func (f *topFlags) run(cmd *cobra.Command, cfg wireguard.Config) error {
 		return err
 	}
 	file, isFile := out.(*os.File)
-	terminal := isFile && term.IsTerminal(int(file.Fd())) //nolint:gosec // a descriptor
+	terminal := isFile && term.IsTerminal(int(file.Fd()))
 	if f.asJSON {
 		return printPeers(ctx, c, out)
 	}
@@ -129,7 +130,7 @@ func (f *topFlags) run(cmd *cobra.Command, cfg wireguard.Config) error {
 		if f.width <= 0 {
 			f.width = 180
 			if terminal {
-				if w, _, err := term.GetSize(int(file.Fd())); err == nil { //nolint:gosec // a descriptor
+				if w, _, err := term.GetSize(int(file.Fd())); err == nil {
 					f.width = w
 				}
 			}

@@ -22,7 +22,6 @@ type azureRecord struct {
 	version      int64
 	flows        []byte // flowRecords or properties, as they are
 	isNSG        bool
-	firstTuple   int64
 	tuplesOffset int64
 }
 
@@ -278,8 +277,7 @@ func (d *decoder) azureFlows(rec *azureRecord, began map[string]Time) error {
 		})
 	})
 	if stop != nil {
-		var y *yieldError
-		if errors.As(stop, &y) {
+		if _, ok := errors.AsType[*yieldError](stop); ok {
 			return stop
 		}
 	}

@@ -27,7 +27,7 @@ var batches = sync.Pool{New: func() any {
 	}
 }}
 
-func newBatch() *Batch { return batches.Get().(*Batch) } //nolint:errcheck // the pool holds nothing else
+func newBatch() *Batch { return batches.Get().(*Batch) }
 
 // Free gives the batch back. Its rows must not be used any more.
 func (b *Batch) Free() {

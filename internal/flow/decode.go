@@ -79,8 +79,7 @@ func Decode(o Object, yield func(*Batch) error) (Result, error) {
 		err = d.flush()
 	}
 	d.result.Seen = d.no
-	var stopped *yieldError
-	if errors.As(err, &stopped) {
+	if stopped, ok := errors.AsType[*yieldError](err); ok {
 		return d.result, stopped.error
 	}
 	if err != nil {

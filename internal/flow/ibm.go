@@ -435,7 +435,7 @@ func (d *decoder) ibmNumber(r *Record, field int, value []byte) error {
 		case ibmProtocol:
 			to, limit = &r.TransportProtocol, 255
 		}
-		*to = d.batch.int32(int32(min(n, 1<<31-1))) //nolint:gosec // bounded
+		*to = d.batch.int32(int32(min(n, 1<<31-1)))
 		return small(n, limit)
 	}
 	p := d.batch.int64(n)

@@ -86,7 +86,7 @@ func parseInt(b []byte) (int64, bool) {
 		n = 1<<63 - 1
 	}
 	if neg {
-		return -int64(n), true //nolint:gosec // capped above
+		return -int64(n), true
 	}
-	return int64(n), true //nolint:gosec // capped above
+	return int64(n), true
 }

@@ -112,7 +112,7 @@ func (c *Cache) take(o Object) (*cacheEntry, bool, error) {
 // evict makes room for n bytes. c.mu is held.
 func (c *Cache) evict(n int64) error {
 	for place := c.recent.Back(); place != nil && c.size+n > c.max; {
-		e := place.Value.(*cacheEntry) //nolint:errcheck // the list holds nothing else
+		e := place.Value.(*cacheEntry)
 		place = place.Prev()
 		if e.users > 0 {
 			continue

@@ -8,9 +8,9 @@ import (
 	"time"
 )
 
-// keyDate finds the date in the key of a vendor's object. group is the key up
-// to it, jump makes the key where objects of a later day in that group begin.
-func keyDate(key string) (day time.Time, group string, jump func(time.Time) string, ok bool) {
+// keyDate finds the date in the key of a vendor's object. jump makes the key
+// where objects of a later day begin, with the same text before the date.
+func keyDate(key string) (day time.Time, jump func(time.Time) string, ok bool) {
 	parts := strings.Split(key, "/")
 	at := 0 // offset of the part in key
 	for i := 0; i+2 < len(parts); i++ {
@@ -22,13 +22,13 @@ func keyDate(key string) (day time.Time, group string, jump func(time.Time) stri
 				continue
 			}
 			group := key[:at]
-			return time.Date(y, time.Month(m), d, 0, 0, 0, 0, time.UTC), group, func(t time.Time) string {
+			return time.Date(y, time.Month(m), d, 0, 0, 0, 0, time.UTC), func(t time.Time) string {
 				return group + names[0] + t.Format("2006") + "/" + names[1] + t.Format("01") + "/" + names[2] + t.Format("02")
 			}, true
 		}
 		at += len(parts[i]) + 1
 	}
-	return time.Time{}, "", nil, false
+	return time.Time{}, nil, false
 }
 
 func number(part, prefix string, digits int) (int, bool) {
@@ -54,7 +54,7 @@ func discover(ctx context.Context, s Store, prefix string, since time.Time) iter
 					return
 				}
 				startAfter = o.Key
-				if day, _, jump, ok := keyDate(o.Key); ok && day.Before(since) {
+				if day, jump, ok := keyDate(o.Key); ok && day.Before(since) {
 					if to := jump(since); to > o.Key {
 						startAfter, jumped = to, true
 						break

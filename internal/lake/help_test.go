@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/klauspost/compress/gzip"
+
 	"github.com/orielhq/oriel/internal/flow"
 )
 

@@ -6,14 +6,16 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"path"
 	"runtime"
 	"strings"
 	"sync"
 	"time"
 
-	"github.com/orielhq/oriel/internal/flow"
 	"golang.org/x/sync/errgroup"
+
+	"github.com/orielhq/oriel/internal/flow"
 )
 
 // FlowTable is the table that flow logs are imported into.
@@ -181,9 +183,7 @@ func (im *importer) batch(ctx context.Context, lockName string, objects []Object
 		if err := errors.Join(err, rerr); err != nil {
 			return err
 		}
-		for key, err := range again {
-			failed[key] = err
-		}
+		maps.Copy(failed, again)
 	}
 }
 
@@ -248,7 +248,7 @@ func (im *importer) commit(ctx context.Context, t *txn, done []outcome) error {
 			continue
 		}
 		o := imported{Key: out.object.Key, ETag: out.object.ETag, Seen: out.result.Seen, Rows: out.rows, Digest: out.digest, Skipped: out.result.Skipped}
-		if day, _, _, ok := keyDate(o.Key); ok {
+		if day, _, ok := keyDate(o.Key); ok {
 			o.Time = day.Unix() / 3600
 		}
 		sum.Objects++

@@ -7,20 +7,22 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/orielhq/oriel/internal/flow"
 	"github.com/parquet-go/parquet-go"
+
+	"github.com/orielhq/oriel/internal/flow"
 )
 
 var t0 = time.Date(2026, 8, 20, 1, 59, 58, 0, time.UTC)
 
 var discard = slog.New(slog.DiscardHandler)
 
-func ptr[T any](v T) *T { return &v }
+//go:fix inline
+func ptr[T any](v T) *T { return new(v) }
 
 func startOf(r *flow.Record) time.Time { return r.StartTime.Std() }
 
 func record(t time.Time, no int32) flow.Record {
-	r := flow.Record{Provider: flow.IBM, SourceFormat: "ibm_v1", InitiatorIP: "10.0.0.1", TargetPort: ptr(int32(0)), BytesFromInitiator: ptr(int64(no)), WasInitiated: ptr(false), RecordNo: no}
+	r := flow.Record{Provider: flow.IBM, SourceFormat: "ibm_v1", InitiatorIP: "10.0.0.1", TargetPort: new(int32(0)), BytesFromInitiator: new(int64(no)), WasInitiated: new(false), RecordNo: no}
 	r.SetStart(flow.At(t))
 	return r
 }

@@ -58,7 +58,6 @@ type ledger struct {
 	source  string // its id
 	objects map[[16]byte]entry
 	newest  int64 // latest hour that a key says
-	folded  []string
 }
 
 // sourceID is the name of a source in keys.

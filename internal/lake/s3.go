@@ -13,6 +13,7 @@ import (
 
 	"github.com/minio/minio-go/v7"
 	"github.com/minio/minio-go/v7/pkg/credentials"
+
 	"github.com/orielhq/oriel/internal/conf"
 )
 
@@ -98,7 +99,7 @@ func (c *S3Config) endpoint() (host string, secure bool, err error) {
 	if c.Endpoint == "" {
 		return "s3.amazonaws.com", true, nil
 	}
-	host, secure = c.Endpoint, true
+	host = c.Endpoint
 	if strings.Contains(host, "://") {
 		u, err := url.Parse(host)
 		if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" || strings.Trim(u.Path, "/") != "" || u.User != nil {

@@ -16,6 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/johannesboyne/gofakes3"
 	"github.com/johannesboyne/gofakes3/backend/s3mem"
+
 	"github.com/orielhq/oriel/internal/conf"
 	"github.com/orielhq/oriel/internal/demo/flows"
 )

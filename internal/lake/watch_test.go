@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/goccy/go-yaml"
+
 	"github.com/orielhq/oriel/internal/collector"
 	"github.com/orielhq/oriel/internal/conf"
 	"github.com/orielhq/oriel/internal/demo/flows"

@@ -58,7 +58,6 @@ type hourFile[T any] struct {
 	buf     *bytes.Buffer
 	encoder *parquet.GenericWriter[T] // nil until the first row group
 	used    int                       // when rows came last, for choosing whom to close
-	ended   bool                      // the encoder is closed, the store has not taken the file yet
 }
 
 // ref is a row and its time in microseconds: ordering these moves no rows.
@@ -81,8 +80,8 @@ func newWriter[T any](l *Lake, table, id string, timeOf func(*T) time.Time) *Wri
 // newID returns a name that nobody else has. Later ones of this machine sort behind earlier ones.
 func newID(kind string) string {
 	var b [12]byte
-	binary.BigEndian.PutUint64(b[:], uint64(time.Now().UnixNano())) //nolint:gosec // after 1970
-	_, _ = rand.Read(b[8:])                                         // never fails (crypto/rand)
+	binary.BigEndian.PutUint64(b[:], uint64(time.Now().UnixNano()))
+	_, _ = rand.Read(b[8:]) // never fails (crypto/rand)
 	return kind + hex.EncodeToString(b[:])
 }
 

@@ -54,7 +54,7 @@ func createPart(mw *multipart.Writer, ref, contentType string) (io.Writer, error
 }
 
 // arrowStream writes one stream. err is the query's, werr the writer's.
-func arrowStream(w io.Writer, columns []Column, batches func(func([][]any, error) bool), flush func()) (count int, err, werr error) { //nolint:revive // two errors of two sides
+func arrowStream(w io.Writer, columns []Column, batches func(func([][]any, error) bool), flush func()) (count int, err, werr error) {
 	schema, werr := arrowSchema(columns)
 	if werr != nil {
 		return 0, nil, werr

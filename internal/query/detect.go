@@ -10,8 +10,9 @@ import (
 	"sync"
 	"time"
 
-	"github.com/orielhq/oriel/internal/conf"
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/orielhq/oriel/internal/conf"
 )
 
 //go:embed detections/*.sql

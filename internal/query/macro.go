@@ -96,7 +96,8 @@ func (x *expander) expand(tokens []lex.Token) (string, error) {
 				if !strings.EqualFold(tokens[next].Text, "$__dest") {
 					return "", lex.At(x.text, tokens[next].Pos, "%s after INTO: only $__dest may stand there", tokens[next].Text)
 				}
-				text, i, err = x.dest(tokens, next)
+				text = ""
+				i, err = x.dest(tokens, next)
 			}
 		case lex.Macro:
 			text, i, err = x.macro(tokens, i)
@@ -348,34 +349,34 @@ func (x *expander) interval(arg []lex.Token) (Interval, error) {
 }
 
 // dest reads INTO $__dest[(format[, suffix])], with the macro at i, and removes it.
-func (x *expander) dest(tokens []lex.Token, i int) (text string, end int, err error) {
+func (x *expander) dest(tokens []lex.Token, i int) (end int, err error) {
 	pos := tokens[i].Pos
 	args, end, err := x.call(tokens, i)
 	if err != nil {
-		return "", 0, err
+		return 0, err
 	}
 	d := Dest{Format: "csv"} // what IBM's service wrote when not told
 	switch {
 	case x.out.Dest != nil:
-		return "", 0, lex.At(x.text, pos, "a second $__dest")
+		return 0, lex.At(x.text, pos, "a second $__dest")
 	case len(args) > 2:
-		return "", 0, lex.At(x.text, pos, "$__dest can't have more than two arguments")
+		return 0, lex.At(x.text, pos, "$__dest can't have more than two arguments")
 	case len(args) > 0:
 		d.Format = strings.ToLower(strings.Trim(lex.Text(args[0]), `'"`))
 	}
 	switch d.Format {
 	case "parquet", "csv", "json":
 	case "avro", "orc":
-		return "", 0, lex.At(x.text, pos, "$__dest: format %s is not written here: use parquet, csv or json", strings.ToUpper(d.Format))
+		return 0, lex.At(x.text, pos, "$__dest: format %s is not written here: use parquet, csv or json", strings.ToUpper(d.Format))
 	default:
-		return "", 0, lex.At(x.text, pos, "$__dest: format %q: want parquet, csv or json", d.Format)
+		return 0, lex.At(x.text, pos, "$__dest: format %q: want parquet, csv or json", d.Format)
 	}
 	if len(args) == 2 {
 		d.Suffix = strings.Trim(lex.Text(args[1]), `'"`)
 		if !destSuffix.MatchString(d.Suffix) || len(d.Suffix) > 256 || slices.ContainsFunc(strings.Split(d.Suffix, "/"), func(p string) bool { return strings.Trim(p, ".") == "" }) {
-			return "", 0, lex.At(x.text, pos, "$__dest: %q is not a name: want letters, digits and _ = . - /", d.Suffix)
+			return 0, lex.At(x.text, pos, "$__dest: %q is not a name: want letters, digits and _ = . - /", d.Suffix)
 		}
 	}
 	x.out.Dest = &d
-	return "", end, nil
+	return end, nil
 }

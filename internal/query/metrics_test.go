@@ -32,7 +32,7 @@ func detecting(t *testing.T) (*query.Service, time.Time) {
 		rows = append(rows, sample.Flow(at(i), "203.0.113.1", "10.0.0.1", 443, "rejected", "I", 100))
 	}
 	for i := range 25 { // at many ports
-		rows = append(rows, sample.Flow(at(i), "203.0.113.2", "10.0.0.1", int32(i), "rejected", "I", 100)) //nolint:gosec // small
+		rows = append(rows, sample.Flow(at(i), "203.0.113.2", "10.0.0.1", int32(i), "rejected", "I", 100))
 	}
 	for i := range 20 { // once in two minutes, and a person at random
 		rows = append(rows, sample.Flow(at(120*i+i%2), "10.0.0.2", "203.0.113.3", 443, "accepted", "O", 100))

@@ -130,8 +130,8 @@ type Table struct {
 	Times []TimeColumn
 }
 
-// TimeColumn: a row with time c in this column is filed under a time from
-// c-Before to c+After. Negative means without limit. The first of a table's
+// TimeColumn says that a row with time c in this column is filed under a time
+// from c-Before to c+After. Negative means without limit. The first of a table's
 // is the one that $__timeFilter means.
 type TimeColumn struct {
 	Name          string

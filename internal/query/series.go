@@ -211,7 +211,7 @@ func (t *Sheet) fill(f *Fill, span Range) error {
 		row[0] = at
 		rows = append(rows, row)
 	}
-	t.Rows = append(rows, have...)
+	t.Rows = slices.Concat(rows, have)
 	for i, row := range t.Rows {
 		for c := 1; c < len(row); c++ {
 			switch {

@@ -9,9 +9,10 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/semaphore"
+
 	"github.com/orielhq/oriel/internal/query/lex"
 	"github.com/orielhq/oriel/internal/query/timeseries"
-	"golang.org/x/sync/semaphore"
 )
 
 // Needs is what a service works with.

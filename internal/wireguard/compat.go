@@ -9,9 +9,10 @@ import (
 	"strings"
 	"time"
 
-	"github.com/orielhq/oriel/internal/collector"
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
+
+	"github.com/orielhq/oriel/internal/collector"
 )
 
 // Compat returns a collector with the metrics of another program, which cannot

@@ -64,8 +64,7 @@ func parseJSON(data []byte) (nameFile, error) {
 
 // errJSON says where a text is wrong and not what it says there: it may be a private key.
 func errJSON(err error) error {
-	var syntax *json.SyntaxError
-	if errors.As(err, &syntax) {
+	if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
 		return fmt.Errorf("not JSON at byte %d", syntax.Offset)
 	}
 	return errors.New("not the JSON that was expected")
@@ -142,8 +141,7 @@ func ParsePeerFile(r io.Reader) (map[string]string, error) {
 		} `toml:"peer"`
 	}
 	err := toml.NewDecoder(io.LimitReader(r, maxNameFile)).DisallowUnknownFields().Decode(&file)
-	var strict *toml.StrictMissingError
-	if errors.As(err, &strict) {
+	if strict, ok := errors.AsType[*toml.StrictMissingError](err); ok {
 		return nil, fmt.Errorf("unknown key:\n%s", strict.String())
 	}
 	if err != nil {

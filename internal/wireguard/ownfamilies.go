@@ -6,9 +6,10 @@ import (
 	"strings"
 	"time"
 
-	"github.com/orielhq/oriel/internal/collector"
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
+
+	"github.com/orielhq/oriel/internal/collector"
 )
 
 // ownFamilies are the metrics of the probes, of the history and of the

@@ -38,7 +38,7 @@ func newProbing(t *testing.T, change func(*Config)) *probeStage {
 	}
 	p.tracker.cfg = p.cfg
 	p.tracker.iface = func(string) iface { return iface{known: true, up: true} }
-	p.Collector.probes = newProbes(p.cfg.Probe)
+	p.probes = newProbes(p.cfg.Probe)
 	p.reply = func(echoTarget) (echoes, error) { return echoes{1, 1, 20 * time.Millisecond}, nil }
 	p.probes.ping = func(_ context.Context, target echoTarget, _ int, _ time.Duration) (echoes, error) {
 		p.mu.Lock()

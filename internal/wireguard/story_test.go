@@ -13,8 +13,9 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/orielhq/oriel/internal/conf"
 	"github.com/parquet-go/parquet-go"
+
+	"github.com/orielhq/oriel/internal/conf"
 )
 
 // stage is a device whose peers a test moves about.

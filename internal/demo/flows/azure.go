@@ -37,7 +37,7 @@ func newAzure(w *bufio.Writer, _ time.Time, observer int) encoder {
 }
 
 func newNSG(w *bufio.Writer, begin time.Time, observer int) encoder {
-	e := newAzure(w, begin, observer).(*azure) //nolint:errcheck // made above
+	e := newAzure(w, begin, observer).(*azure)
 	e.nsg = true
 	return e
 }

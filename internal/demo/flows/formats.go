@@ -163,7 +163,9 @@ func (e *aws) add(f Flow) (int, error) {
 
 func (e *aws) end() error { return nil }
 
-type awsParquet struct{ w *parquet.GenericWriter[awsRow] }
+type awsParquet struct {
+	w *parquet.GenericWriter[awsRow]
+}
 
 func newAWSParquet(w *bufio.Writer, _ time.Time, _ int) encoder {
 	return &awsParquet{parquet.NewGenericWriter[awsRow](w, parquet.Compression(&parquet.Snappy))}

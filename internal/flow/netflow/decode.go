@@ -11,6 +11,7 @@ import (
 
 	"github.com/netsampler/goflow2/v2/decoders/netflow"
 	"github.com/netsampler/goflow2/v2/decoders/netflowlegacy"
+
 	"github.com/orielhq/oriel/internal/flow"
 )
 
@@ -219,13 +220,13 @@ func (s set) record(r *flow.Record, values []netflow.DataField) error {
 		case 232:
 			r.BytesFromTarget, r.Bidirectional = new(n), true
 		case 4:
-			r.TransportProtocol = new(int32(n & 0xff)) //nolint:gosec // masked
+			r.TransportProtocol = new(int32(n & 0xff))
 		case 6:
 			flags = n
 		case 7:
-			r.InitiatorPort = new(int32(n & 0xffff)) //nolint:gosec // masked
+			r.InitiatorPort = new(int32(n & 0xffff))
 		case 11:
-			r.TargetPort = new(int32(n & 0xffff)) //nolint:gosec // masked
+			r.TargetPort = new(int32(n & 0xffff))
 		case 10:
 			r.InterfaceID = strconv.FormatInt(n, 10)
 		case 34, 50, 305:
@@ -275,8 +276,8 @@ func (t *times) set(field uint16, n int64) {
 // ntp is a time as NTP writes it: seconds since 1900 and a fraction.
 func ntp(n int64) time.Time {
 	const from1900 = 2_208_988_800
-	u := uint64(n)                                                         //nolint:gosec // its bits
-	return time.Unix(int64(u>>32)-from1900, int64((u&0xffffffff)*1e9>>32)) //nolint:gosec // half of the bits
+	u := uint64(n) //nolint:gosec // its bits
+	return time.Unix(int64(u>>32)-from1900, int64((u&0xffffffff)*1e9>>32))
 }
 
 func (s set) finish(r *flow.Record, t times, uptime [2]int64, flags, rate int64) error {
@@ -302,7 +303,7 @@ func (s set) finish(r *flow.Record, t times, uptime [2]int64, flags, rate int64)
 		return errors.New("its time makes no sense")
 	}
 	if flags >= 0 {
-		tcp(r, int32(flags&0xff)) //nolint:gosec // masked
+		tcp(r, int32(flags&0xff))
 	}
 	if rate > 1 {
 		r.Sampled = true
@@ -335,7 +336,7 @@ func number(b []byte) (int64, bool) {
 	for _, c := range b {
 		n = n<<8 | uint64(c)
 	}
-	return int64(min(n, 1<<63-1)), true //nolint:gosec // bounded
+	return int64(min(n, 1<<63-1)), true
 }
 
 func address(b []byte) string {

@@ -12,10 +12,11 @@ import (
 	"sync"
 	"time"
 
-	"github.com/orielhq/oriel/internal/conf"
-	"github.com/orielhq/oriel/internal/flow"
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
+
+	"github.com/orielhq/oriel/internal/conf"
+	"github.com/orielhq/oriel/internal/flow"
 )
 
 const (
@@ -185,10 +186,10 @@ func (r *Receiver) receive(ctx context.Context, l listener) error {
 	for {
 		n, from, err := l.conn.ReadFrom(buf)
 		if err != nil {
-			if ctx.Err() != nil {
-				return nil
+			if ctx.Err() == nil {
+				return fmt.Errorf("receive flows: %w", err)
 			}
-			return fmt.Errorf("receive flows: %w", err)
+			return nil //nolint:nilerr // closed because ctx is done
 		}
 		rows = r.packet(buf[:n], from, l.sflow, rows[:0])
 		if len(rows) == 0 {

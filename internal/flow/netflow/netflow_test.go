@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
 	"github.com/orielhq/oriel/internal/collector"
 	"github.com/orielhq/oriel/internal/flow"
 	"github.com/orielhq/oriel/internal/proctest"

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/netsampler/goflow2/v2/decoders/sflow"
+
 	"github.com/orielhq/oriel/internal/flow"
 )
 
@@ -68,8 +69,8 @@ func sampledIP(r *flow.Record, s sflow.SampledIPBase, kind string) bool {
 		return false
 	}
 	r.InitiatorIP, r.TargetIP, r.EtherType = address(s.SrcIP), address(s.DstIP), kind
-	r.InitiatorPort, r.TargetPort, r.TransportProtocol = new(int32(s.SrcPort)), new(int32(s.DstPort)), new(int32(s.Protocol)) //nolint:gosec // checked
-	tcp(r, int32(s.TcpFlags&0xff))                                                                                            //nolint:gosec // masked
+	r.InitiatorPort, r.TargetPort, r.TransportProtocol = new(int32(s.SrcPort)), new(int32(s.DstPort)), new(int32(s.Protocol))
+	tcp(r, int32(s.TcpFlags&0xff))
 	return r.InitiatorIP != "" && r.TargetIP != ""
 }
 

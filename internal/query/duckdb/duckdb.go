@@ -5,6 +5,7 @@ package duckdb
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -229,9 +230,7 @@ func (in *inspector) table(m map[string]any, s scope) error {
 		alias = name
 	}
 	for _, relation := range []string{"", alias} {
-		for column, r := range s.bounds[strings.ToLower(relation)] {
-			ref.Bounds[column] = r
-		}
+		maps.Copy(ref.Bounds, s.bounds[strings.ToLower(relation)])
 	}
 	in.shape.Tables = append(in.shape.Tables, ref)
 	return nil

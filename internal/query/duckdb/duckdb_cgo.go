@@ -15,6 +15,7 @@ import (
 	"strings"
 
 	"github.com/duckdb/duckdb-go/v2"
+
 	"github.com/orielhq/oriel/internal/query"
 )
 

@@ -14,8 +14,9 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/orielhq/oriel/internal/query"
 	"github.com/parquet-go/parquet-go"
+
+	"github.com/orielhq/oriel/internal/query"
 )
 
 type flow struct {

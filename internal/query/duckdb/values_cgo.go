@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/duckdb/duckdb-go/v2"
+
 	"github.com/orielhq/oriel/internal/query"
 )
 

@@ -12,7 +12,7 @@ func Next(tokens []Token, i int) int {
 
 // Prev returns the index of the last token before i that is neither space nor comment, or -1.
 func Prev(tokens []Token, i int) int {
-	for i--; i >= 0 && tokens[i].Blank(); i-- { //nolint:revive // the loop does it
+	for i--; i >= 0 && tokens[i].Blank(); i-- {
 	}
 	return i
 }

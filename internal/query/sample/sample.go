@@ -115,7 +115,7 @@ func Lake(dir string, seed uint64, start time.Time, hours, perHour int) error {
 				direction = "O"
 			}
 			rows[i] = Flow(at, fmt.Sprintf("10.0.%d.%d", r.IntN(2), r.IntN(100)), fmt.Sprintf("192.168.0.%d", r.IntN(40)), ports[r.IntN(len(ports))], action, direction, r.Int64N(100_000))
-			rows[i].RecordNo = int32(i + 1) //nolint:gosec // small
+			rows[i].RecordNo = int32(i + 1)
 		}
 		if err := Write(dir, hour, rows); err != nil {
 			return err

@@ -207,7 +207,8 @@ func trimRight(b []byte) []byte {
 // The bytes hold until the next call.
 func (t *Table) Screen(width, height int) []byte {
 	width, height = max(width, 40), max(height, 6)
-	b := append(t.buffer[:0], "\x1b[H"...)
+	b := t.buffer[:0]
+	b = append(b, "\x1b[H"...)
 	newline := func() { b = append(b, "\x1b[K\r\n"...) }
 	b = t.summary(b, width)
 	newline()

@@ -11,8 +11,9 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/orielhq/oriel/internal/wireguard"
 	"golang.org/x/term"
+
+	"github.com/orielhq/oriel/internal/wireguard"
 )
 
 // Source reads the peers; an error may come with rows.
@@ -118,12 +119,12 @@ func raw(tty *os.File) (restore func() error, err error) {
 		return nil, fmt.Errorf("open terminal: %w", err)
 	}
 	var state *term.State
-	if cerr := conn.Control(func(fd uintptr) { state, err = term.MakeRaw(int(fd)) }); cerr != nil || err != nil { //nolint:gosec // a descriptor
+	if cerr := conn.Control(func(fd uintptr) { state, err = term.MakeRaw(int(fd)) }); cerr != nil || err != nil {
 		return nil, fmt.Errorf("set terminal: %w", errors.Join(cerr, err))
 	}
 	return func() error {
 		var err error
-		cerr := conn.Control(func(fd uintptr) { err = term.Restore(int(fd), state) }) //nolint:gosec // a descriptor
+		cerr := conn.Control(func(fd uintptr) { err = term.Restore(int(fd), state) })
 		return errors.Join(cerr, err)
 	}, nil
 }
@@ -133,7 +134,7 @@ func size(tty *os.File) (width, height int) {
 	width, height = 80, 24
 	if conn, err := tty.SyscallConn(); err == nil {
 		_ = conn.Control(func(fd uintptr) {
-			if w, h, err := term.GetSize(int(fd)); err == nil && w > 0 && h > 0 { //nolint:gosec // a descriptor
+			if w, h, err := term.GetSize(int(fd)); err == nil && w > 0 && h > 0 {
 				width, height = w, h
 			}
 		})

@@ -16,12 +16,13 @@ import (
 
 var start = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
-func ptr[T any](v T) *T { return &v }
+//go:fix inline
+func ptr[T any](v T) *T { return new(v) }
 
 func somePeers() []wireguard.PeerRow {
 	return []wireguard.PeerRow{
-		{Time: start, Device: "wg0", PublicKey: "AAAA=", Name: "Ana's laptop", Endpoint: "192.0.2.7:51820", AllowedIPs: []string{"10.9.0.2/32"}, LastHandshake: ptr(start.Add(-65 * time.Second)), ReceiveBytes: 1000, TransmitBytes: 5e9, Up: true, LatencySeconds: ptr(0.0123), LossRatio: ptr(0.0)},
-		{Time: start, Device: "wg1", PublicKey: "BBBB=", Name: "build server", LastHandshake: ptr(start.Add(-49 * time.Hour)), ReceiveBytes: 2e6, TransmitBytes: 300, LossRatio: ptr(1.0)},
+		{Time: start, Device: "wg0", PublicKey: "AAAA=", Name: "Ana's laptop", Endpoint: "192.0.2.7:51820", AllowedIPs: []string{"10.9.0.2/32"}, LastHandshake: new(start.Add(-65 * time.Second)), ReceiveBytes: 1000, TransmitBytes: 5e9, Up: true, LatencySeconds: new(0.0123), LossRatio: new(0.0)},
+		{Time: start, Device: "wg1", PublicKey: "BBBB=", Name: "build server", LastHandshake: new(start.Add(-49 * time.Hour)), ReceiveBytes: 2e6, TransmitBytes: 300, LossRatio: new(1.0)},
 		{Time: start, Device: "wg0", PublicKey: "CCCC=", AllowedIPs: []string{"10.9.0.9/32"}},
 	}
 }
@@ -72,9 +73,27 @@ func order(t *Table) string {
 
 func TestKeysSortAndFilter(t *testing.T) {
 	tests := []struct{ keys, want string }{
-		{"", "ABC"}, {"r", "CBA"}, {"n", "CBA"}, {"d", "ACB"}, {"a", "BAC"}, {"ar", "CAB"}, {"i", "BAC"}, {"o", "ABC"}, {"l", "ABC"},
-		{"ssss", "ABC"}, {"u", "A"}, {"uu", "ABC"}, {"/LAP\r", "A"}, {"/wg0\r", "AC"}, {"/wg0\x1b", "ABC"}, {"/zzz\x7f\x7f\x7f10.9.0.9\r", "C"},
-		{"/zz\x15bbbb", "B"}, {"/wg0\r\x1b", "ABC"}, {"/\x1b[A10.9\r", "AC"}, {"/192.0.2.7", "A"}, {"/nobody", ""},
+		{"", "ABC"},
+		{"r", "CBA"},
+		{"n", "CBA"},
+		{"d", "ACB"},
+		{"a", "BAC"},
+		{"ar", "CAB"},
+		{"i", "BAC"},
+		{"o", "ABC"},
+		{"l", "ABC"},
+		{"ssss", "ABC"},
+		{"u", "A"},
+		{"uu", "ABC"},
+		{"/LAP\r", "A"},
+		{"/wg0\r", "AC"},
+		{"/wg0\x1b", "ABC"},
+		{"/zzz\x7f\x7f\x7f10.9.0.9\r", "C"},
+		{"/zz\x15bbbb", "B"},
+		{"/wg0\r\x1b", "ABC"},
+		{"/\x1b[A10.9\r", "AC"},
+		{"/192.0.2.7", "A"},
+		{"/nobody", ""},
 	}
 	for _, tt := range tests {
 		table := New()
@@ -201,7 +220,7 @@ func manyPeers(n int, at time.Time) []wireguard.PeerRow {
 	for i := range rows {
 		rows[i] = wireguard.PeerRow{
 			Time: at, Device: "wg0", PublicKey: proctest.PeerKeyText(i), Name: fmt.Sprintf("peer %03d", i), Endpoint: "192.0.2.7:51820",
-			AllowedIPs: []string{"10.9.0.2/32", "fd00::1/128"}, LastHandshake: ptr(at.Add(-time.Duration(i) * time.Second)),
+			AllowedIPs: []string{"10.9.0.2/32", "fd00::1/128"}, LastHandshake: new(at.Add(-time.Duration(i) * time.Second)),
 			ReceiveBytes: uint64(i * 7919 % 10007 * int(at.Unix()%1000)), TransmitBytes: uint64(i), Up: i < 300,
 		}
 	}
