@@ -52,6 +52,7 @@ func rootCommand() *cobra.Command {
 		demoCommand(),
 		exportCommand(),
 		promqlCommand(),
+		pkiCommand(),
 		checkCommand(),
 		versionCommand(),
 	)
