@@ -53,6 +53,7 @@ func rootCommand() *cobra.Command {
 		exportCommand(),
 		promqlCommand(),
 		pkiCommand(),
+		tunnelCommand(),
 		checkCommand(),
 		versionCommand(),
 	)
