@@ -28,7 +28,7 @@ fuzz: check-go ## each fuzz test for FUZZTIME (default 60s)
 	@FUZZTIME=$(FUZZTIME) ./.ci/fuzz
 
 e2e: check-go ## against real WireGuard devices, Prometheus, promtool and amtool; installs them on Debian
-	./.ci/packages wireguard-go wireguard-tools iproute2 iputils-ping curl prometheus prometheus-alertmanager
+	./.ci/packages wireguard-go wireguard-tools iproute2 iputils-ping curl prometheus prometheus-alertmanager stunnel4 openssl
 	cd e2e && CI=$(CI) go test -timeout 20m ./...
 
 bench: check-go ## speed and memory beside the peers; takes some minutes

@@ -164,8 +164,8 @@ func (a *Authority) locked(change func() error) error {
 	if err != nil {
 		return err
 	}
-	defer func() { _ = f.Close() }()                                    // lets the lock go
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX); err != nil { //nolint:gosec // a descriptor is a small number
+	defer func() { _ = f.Close() }() // lets the lock go
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX); err != nil {
 		return fmt.Errorf("lock authority: %w", err)
 	}
 	return change()

@@ -216,7 +216,7 @@ func (t *tunnel) reach(ctx context.Context, tr *trust, target string) (*tls.Conn
 	}
 	cfg := tr.client
 	if name := t.serverName(target); name != cfg.ServerName {
-		cfg = &tls.Config{ //nolint:gosec // MinVersion is the tunnel's
+		cfg = &tls.Config{
 			MinVersion: cfg.MinVersion, Certificates: cfg.Certificates, VerifyConnection: cfg.VerifyConnection, RootCAs: cfg.RootCAs,
 			ClientSessionCache: cfg.ClientSessionCache, NextProtos: cfg.NextProtos, ServerName: name,
 		}
@@ -332,7 +332,7 @@ func (t *tunnel) copy(c *conn, direction int, dst, src net.Conn) error {
 		case err != nil:
 			return err
 		case big == nil && n == smallRead:
-			big = buffers.Get().(*[bigRead]byte) //nolint:errcheck,forcetypeassert // the pool holds nothing else
+			big = buffers.Get().(*[bigRead]byte)
 		case big != nil && n < full:
 			buffers.Put(big)
 			big = nil

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/base64"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -129,8 +130,8 @@ func (t *Tunnel) socks5(c io.ReadWriter, target string) error {
 			return errors.New("proxy refuses user or password")
 		}
 	}
-	ask := append([]byte{5, 1, 0, 3, byte(len(host))}, host...)
-	if _, err := c.Write(append(ask, byte(port>>8), byte(port))); err != nil {
+	ask := append([]byte{5, 1, 0, 3, byte(len(host))}, host...) //nolint:gosec // at most 255
+	if _, err := c.Write(binary.BigEndian.AppendUint16(ask, uint16(port))); err != nil {
 		return err
 	}
 	return readSOCKS5(c)

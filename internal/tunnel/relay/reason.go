@@ -10,6 +10,7 @@ import (
 	"os"
 	"reflect"
 	"slices"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -76,7 +77,9 @@ func reason(step string, err error) string {
 	case errors.Is(err, io.EOF):
 		return "closed"
 	case err.Error() == "tls: client didn't provide a certificate":
-		return "no_certificate"
+		return "no_certificate" // crypto/tls has no type for this and the next
+	case strings.HasPrefix(err.Error(), "tls: client offered only unsupported versions"):
+		return "tls_version"
 	}
 	return "other"
 }

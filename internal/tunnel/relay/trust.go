@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -89,10 +90,8 @@ func (t *Tunnel) load(before *trust, gateway bool) (*trust, error) {
 		if t.Confirm {
 			// Tickets are sealed with the outer settings' keys. Who does not offer ct/1 is a foreign client, and gets none.
 			n.server.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
-				for _, p := range hello.SupportedProtos {
-					if p == alpn {
-						return ours, nil
-					}
+				if slices.Contains(hello.SupportedProtos, alpn) {
+					return ours, nil
 				}
 				return nil, nil //nolint:nilnil // crypto/tls's way to say: as it is
 			}
