@@ -55,7 +55,7 @@ func run() error {
 		}
 	}
 	fmt.Printf("%d cores, %s\n\n", runtime.NumCPU(), runtime.Version())
-	return errors.Join(exporters(t), idle(t), engines(t))
+	return errors.Join(exporters(t), idle(t), engines(t), tunnels(t))
 }
 
 // process is a program being measured.

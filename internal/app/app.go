@@ -55,6 +55,8 @@ func rootCommand() *cobra.Command {
 		wireguardCommand(),
 		sqlCommand(),
 		flowsCommand(),
+		pkiCommand(),
+		tunnelCommand(),
 		checkCommand(),
 		versionCommand(),
 	)

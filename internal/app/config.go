@@ -13,6 +13,7 @@ import (
 	"github.com/orielhq/oriel/internal/neuvector"
 	"github.com/orielhq/oriel/internal/prom"
 	"github.com/orielhq/oriel/internal/query"
+	"github.com/orielhq/oriel/internal/tunnel/relay"
 	"github.com/orielhq/oriel/internal/wireguard"
 	"github.com/orielhq/oriel/internal/wireguard/wirerest"
 	"github.com/orielhq/oriel/rules"
@@ -42,6 +43,7 @@ type Config struct {
 	Query     *query.Config     `yaml:"query"`
 	Flows     *lake.Config      `yaml:"flows"`
 	NetFlow   *netflow.Config   `yaml:"netflow"`
+	Tunnels   *relay.Config     `yaml:"tunnels"`
 
 	file     string
 	source   []byte

@@ -1,0 +1,341 @@
+package relay
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// conn is a connection that is carried, from its authorisation on.
+type conn struct {
+	company string
+	state   tls.ConnectionState
+	began   time.Time
+	active  atomic.Int64 // Unix nanoseconds of the last byte
+	up      atomic.Bool  // the other end has accepted it
+	once    sync.Once
+	sides   [2]net.Conn
+	left    atomic.Int32 // directions that have not ended
+}
+
+// cut ends a connection for a reason.
+func (c *conn) cut(t *tunnel, reason string, err error) {
+	c.once.Do(func() {
+		t.refuse(reason, err)
+		c.close()
+	})
+}
+
+func (c *conn) close() {
+	for _, s := range c.sides {
+		if l, ok := raw(s).(*net.TCPConn); ok {
+			_ = l.SetLinger(0) // cut means now: nothing that is still queued is sent
+		}
+		_ = raw(s).Close()
+	}
+}
+
+// raw is the socket under TLS. Closing a tls.Conn would wait for its writer.
+func raw(c net.Conn) net.Conn {
+	if t, ok := c.(*tls.Conn); ok {
+		return t.NetConn()
+	}
+	return c
+}
+
+// handle brings one connection up and leaves it to its two directions. Its own stack, large from the handshake, ends here.
+func (t *tunnel) handle(ctx context.Context, in net.Conn) {
+	c, err := t.bring(ctx, in)
+	t.pending.Add(-1)
+	if err != nil {
+		_ = in.Close()
+		t.conns.Done()
+		return
+	}
+	c.left.Store(2)
+	go t.carry(c, 0)
+	go t.carry(c, 1)
+}
+
+// bring does what is needed before a byte is carried. What goes wrong is refused and counted here.
+func (t *tunnel) bring(ctx context.Context, in net.Conn) (*conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, t.cfg.ConnectTimeout.Std()+t.cfg.Handshake.Std())
+	defer cancel()
+	stop := context.AfterFunc(ctx, func() { _ = in.Close() })
+	defer stop()
+	from := addrPort(in.RemoteAddr())
+	to := addrPort(in.LocalAddr())
+	if t.cfg.ProxyProtocol.In {
+		_ = in.SetDeadline(time.Now().Add(t.cfg.Handshake.Std()))
+		said, err := readProxyHeader(in)
+		if err != nil {
+			t.refuse("proxy_header", err)
+			return nil, err
+		}
+		_ = in.SetDeadline(time.Time{})
+		if said.IsValid() {
+			from = said
+		}
+	}
+	c := &conn{began: time.Now()}
+	c.active.Store(c.began.UnixNano())
+	var header []byte
+	tr := t.trust.Load()
+	var err error
+	if t.gateway {
+		err = t.bringIn(ctx, c, tr, in)
+		if t.cfg.ProxyProtocol.Out {
+			header = proxyHeader(from, to, &c.state)
+		}
+	} else {
+		c.company = t.cfg.Company
+		err = t.bringOut(ctx, c, tr, in)
+		if t.cfg.ProxyProtocol.Out {
+			header = proxyHeader(from, to, nil)
+		}
+	}
+	if err == nil && header != nil {
+		_, err = c.sides[1].Write(header)
+	}
+	if err == nil && !stop() {
+		err = ctx.Err()
+	}
+	if err == nil && t.trust.Load() != tr { // reloaded meanwhile, and the reload may not have seen this one
+		if err = t.trust.Load().again(c.state); err != nil {
+			t.refuse(reason("", err), err)
+		}
+	}
+	if err != nil {
+		t.leave(c)
+		if c.sides[1] != nil {
+			_ = c.sides[1].Close()
+		}
+		return nil, err
+	}
+	return c, nil
+}
+
+// bringIn is a gateway's way: handshake, authorisation, place, target, and the byte that says so.
+func (t *tunnel) bringIn(ctx context.Context, c *conn, tr *trust, in net.Conn) error {
+	outer := tls.Server(in, tr.server)
+	hs, cancel := context.WithTimeout(ctx, t.cfg.Handshake.Std())
+	defer cancel()
+	if err := outer.HandshakeContext(hs); err != nil {
+		t.refuse(reason("handshake", err), err)
+		return err
+	}
+	c.state = outer.ConnectionState()
+	rule, err := tr.identify(c.state)
+	if err != nil {
+		t.refuse(reason("handshake", err), err)
+		return err
+	}
+	if c.company = rule.Company; c.company == "" && len(c.state.PeerCertificates[0].Subject.Organization) > 0 {
+		c.company = c.state.PeerCertificates[0].Subject.Organization[0]
+	}
+	ours := c.state.NegotiatedProtocol == alpn
+	say := func(b byte) error {
+		if !ours {
+			return nil
+		}
+		_ = outer.SetWriteDeadline(time.Now().Add(t.cfg.Handshake.Std()))
+		_, err := outer.Write([]byte{b})
+		_ = outer.SetWriteDeadline(time.Time{})
+		return err
+	}
+	if why := t.take(c, rule); why != "" {
+		t.refuse(why, nil)
+		_ = say(code(why))
+		_ = outer.Close()
+		return errors.New(why)
+	}
+	inner, err := t.target(ctx)
+	if err != nil {
+		t.refuse("target", err)
+		_ = say(code("target"))
+		_ = outer.Close()
+		return err
+	}
+	c.sides = [2]net.Conn{outer, inner}
+	c.up.Store(true)
+	t.total.Add(1)
+	return say('G')
+}
+
+// target dials what stands behind a gateway: the first that answers.
+func (t *tunnel) target(ctx context.Context) (net.Conn, error) {
+	var errs []error
+	for _, target := range t.cfg.Targets {
+		c, err := t.cfg.dial(ctx, target)
+		if err == nil {
+			return c, nil
+		}
+		errs = append(errs, err)
+	}
+	return nil, errors.Join(errs...)
+}
+
+// bringOut is a guardian's way: place, then the first gateway that takes the connection.
+func (t *tunnel) bringOut(ctx context.Context, c *conn, tr *trust, in net.Conn) error {
+	var last error
+	for _, target := range t.cfg.Targets {
+		out, why, err := t.reach(ctx, tr, target)
+		if err != nil {
+			t.refuse(why, err)
+			last = err
+			continue
+		}
+		c.state = out.ConnectionState()
+		if full := t.take(c, Rule{}); full != "" {
+			_ = out.Close()
+			t.refuse(full, nil)
+			return errors.New(full)
+		}
+		c.sides = [2]net.Conn{in, out}
+		// TLS 1.2 ends its handshake after the server has seen our certificate, and ct/1 says so; else the first byte must.
+		if c.state.Version == tls.VersionTLS12 || c.state.NegotiatedProtocol == alpn {
+			c.up.Store(true)
+			t.total.Add(1)
+		}
+		return nil
+	}
+	return last
+}
+
+// reach connects to one gateway and waits for its word, if it is one of ours.
+func (t *tunnel) reach(ctx context.Context, tr *trust, target string) (*tls.Conn, string, error) {
+	plain, err := t.cfg.dial(ctx, target)
+	if err != nil {
+		return nil, reason("connect", err), err
+	}
+	cfg := tr.client
+	if name := t.serverName(target); name != cfg.ServerName {
+		cfg = &tls.Config{
+			MinVersion: cfg.MinVersion, Certificates: cfg.Certificates, VerifyConnection: cfg.VerifyConnection, RootCAs: cfg.RootCAs,
+			ClientSessionCache: cfg.ClientSessionCache, NextProtos: cfg.NextProtos, ServerName: name,
+		}
+	}
+	out := tls.Client(plain, cfg)
+	hs, cancel := context.WithTimeout(ctx, t.cfg.Handshake.Std())
+	defer cancel()
+	if err := out.HandshakeContext(hs); err != nil {
+		_ = plain.Close()
+		return nil, reason("handshake", err), err
+	}
+	if out.ConnectionState().NegotiatedProtocol != alpn {
+		return out, "", nil
+	}
+	var word [1]byte
+	// The gateway connects to its target before it answers.
+	_ = out.SetReadDeadline(time.Now().Add(t.cfg.Handshake.Std() + t.cfg.ConnectTimeout.Std()))
+	_, err = io.ReadFull(out, word[:])
+	_ = out.SetReadDeadline(time.Time{})
+	if err != nil {
+		_ = plain.Close()
+		return nil, reason("handshake", err), err
+	}
+	if word[0] != 'G' {
+		_ = plain.Close()
+		name := codes[word[0]]
+		if name == "" {
+			name = "other"
+		}
+		return nil, name, errors.New("the gateway refuses: " + name)
+	}
+	return out, "", nil
+}
+
+func (t *tunnel) serverName(target string) string {
+	if t.cfg.ServerName != "" || strings.HasPrefix(target, "unix:") {
+		return t.cfg.ServerName
+	}
+	host, _, _ := net.SplitHostPort(target) // Validate has seen to it
+	return host
+}
+
+const (
+	smallRead = 512
+	bigRead   = 32 << 10
+)
+
+// buffers are borrowed only while a direction is busy: an idle connection holds none.
+var buffers = sync.Pool{New: func() any { return new([bigRead]byte) }}
+
+// carry copies one direction until it ends, then half-closes the other side.
+func (t *tunnel) carry(c *conn, direction int) {
+	src, dst := c.sides[direction], c.sides[1-direction]
+	err := t.copy(c, direction, dst, src)
+	if !c.up.Load() && !t.gateway && direction == 1 && err != nil {
+		// The first thing heard from a foreign gateway is a refusal: its certificate check came after our handshake.
+		c.cut(t, reason("handshake", err), err)
+	}
+	if w, ok := dst.(interface{ CloseWrite() error }); ok && err == nil {
+		_ = w.CloseWrite()
+		for _, s := range c.sides {
+			_ = s.SetDeadline(time.Now().Add(t.cfg.CloseTimeout.Std()))
+		}
+	} else {
+		for _, s := range c.sides {
+			_ = raw(s).Close()
+		}
+	}
+	if c.left.Add(-1) == 0 {
+		t.leave(c)
+		for _, s := range c.sides {
+			_ = s.Close()
+		}
+		t.conns.Done()
+	}
+}
+
+// copy returns nil when src has ended in good order.
+func (t *tunnel) copy(c *conn, direction int, dst, src net.Conn) error {
+	small := make([]byte, smallRead)
+	full := bigRead
+	if _, ok := src.(*tls.Conn); ok {
+		full = 16 << 10 // a record, the most that one read returns
+	}
+	var big *[bigRead]byte
+	defer func() {
+		if big != nil {
+			buffers.Put(big)
+		}
+	}()
+	for {
+		b := small
+		if big != nil {
+			b = big[:]
+		}
+		n, err := src.Read(b)
+		if n > 0 {
+			c.active.Store(time.Now().UnixNano())
+			t.bytes[direction].Add(int64(n))
+			if direction == 1 && !c.up.Swap(true) {
+				t.total.Add(1)
+			}
+			if _, werr := dst.Write(b[:n]); werr != nil {
+				return werr
+			}
+		}
+		switch {
+		case errors.Is(err, io.EOF):
+			if direction == 1 && !c.up.Load() {
+				return err
+			}
+			return nil
+		case err != nil:
+			return err
+		case big == nil && n == smallRead:
+			big = buffers.Get().(*[bigRead]byte)
+		case big != nil && n < full:
+			buffers.Put(big)
+			big = nil
+		}
+	}
+}

@@ -1,0 +1,301 @@
+// Package relay carries TCP through mutual TLS: guardians, which take plain
+// connections on the customer's side, and gateways, which let known guardians
+// through to what stands behind them. One engine does both, many tunnels in one process.
+package relay
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"regexp"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/orielhq/oriel/internal/conf"
+)
+
+// Config is the section tunnels.
+type Config struct {
+	Guardians []Tunnel      `yaml:"guardians"`
+	Gateways  []Tunnel      `yaml:"gateways"`
+	Drain     conf.Duration `yaml:"drain"`  // how long open connections may go on when the program stops
+	Reload    conf.Duration `yaml:"reload"` // how often certificate, key, CA and CRL files are looked at
+}
+
+// Tunnel is one listener and where it leads.
+type Tunnel struct {
+	Name           string        `yaml:"name"`
+	Company        string        `yaml:"company"` // of a guardian; a gateway's rules say whose a connection is
+	Listen         string        `yaml:"listen"`  // host:port, unix:PATH or systemd:NAME
+	Targets        []string      `yaml:"targets"` // host:port or unix:PATH, the first that answers
+	ServerName     string        `yaml:"server_name"`
+	Proxy          string        `yaml:"proxy"` // http://HOST:PORT or socks5://HOST:PORT to get out by
+	ProxyUser      string        `yaml:"proxy_user"`
+	ProxyPassword  conf.Secret   `yaml:"proxy_password"`
+	CertFile       string        `yaml:"cert_file"`
+	KeyFile        string        `yaml:"key_file"`
+	CAFile         string        `yaml:"ca_file"`
+	CRLFile        string        `yaml:"crl_file"`
+	MinVersion     string        `yaml:"min_version"` // TLS13, or TLS12
+	Allow          []Rule        `yaml:"allow"`
+	ProxyProtocol  ProxyProtocol `yaml:"proxy_protocol"`
+	MaxConnections int           `yaml:"max_connections"`
+	MaxPending     int           `yaml:"max_pending"` // connections whose handshake is not done
+	MaxPerCompany  int           `yaml:"max_per_company"`
+	ConnectTimeout conf.Duration `yaml:"connect_timeout"`
+	Handshake      conf.Duration `yaml:"handshake_timeout"`
+	IdleTimeout    conf.Duration `yaml:"idle_timeout"`  // 0: none
+	TotalTimeout   conf.Duration `yaml:"total_timeout"` // 0: none
+	CloseTimeout   conf.Duration `yaml:"close_timeout"` // after one side has ended
+	Confirm        bool          `yaml:"confirm"`       // agree on the acceptance byte with our own other end
+}
+
+// ProxyProtocol says where PROXY protocol v2 headers are expected and sent.
+type ProxyProtocol struct {
+	In  bool `yaml:"in"`
+	Out bool `yaml:"out"`
+}
+
+// Rule allows a certificate: all that it names must match. Patterns may end in "*".
+type Rule struct {
+	URI            string `yaml:"uri"`
+	DNS            string `yaml:"dns"`
+	O              string `yaml:"o"`
+	OU             string `yaml:"ou"`
+	CN             string `yaml:"cn"`
+	SPKI           string `yaml:"spki"` // SHA-256 of the public key, hex
+	Company        string `yaml:"company"`
+	MaxConnections int    `yaml:"max_connections"` // of the company; 0: max_per_company
+}
+
+// Default is what a section starts from.
+func Default() Config {
+	return Config{Drain: conf.Duration(20 * time.Second), Reload: conf.Duration(time.Second)}
+}
+
+// DefaultTunnel is what a tunnel starts from.
+func DefaultTunnel() Tunnel {
+	return Tunnel{
+		MinVersion: "TLS13", MaxConnections: 1024, MaxPending: 128, Confirm: true,
+		ConnectTimeout: conf.Duration(10 * time.Second), Handshake: conf.Duration(10 * time.Second),
+		IdleTimeout: conf.Duration(time.Hour), CloseTimeout: conf.Duration(time.Minute),
+	}
+}
+
+// UnmarshalYAML starts from the defaults.
+func (c *Config) UnmarshalYAML(unmarshal func(any) error) error {
+	type plain Config
+	*c = Default()
+	return unmarshal((*plain)(c))
+}
+
+// UnmarshalYAML starts from the defaults.
+func (t *Tunnel) UnmarshalYAML(unmarshal func(any) error) error {
+	type plain Tunnel
+	*t = DefaultTunnel()
+	return unmarshal((*plain)(t))
+}
+
+const maxTunnels = 10000
+
+var pinForm = regexp.MustCompile(`^[0-9a-fA-F]{64}$`)
+
+// Validate checks what can be known without opening a file or a socket.
+func (c Config) Validate() error {
+	if len(c.Guardians)+len(c.Gateways) > maxTunnels {
+		return conf.Field("guardians", "more than %d tunnels", maxTunnels)
+	}
+	if c.Reload.Std() < 100*time.Millisecond {
+		return conf.Field("reload", "%s is less than 100ms", c.Reload)
+	}
+	seen := map[string]bool{}
+	for kind, list := range map[string][]Tunnel{"guardians": c.Guardians, "gateways": c.Gateways} {
+		for i, t := range list {
+			path := fmt.Sprintf("%s[%d].", kind, i)
+			if err := t.validate(path, kind == "gateways"); err != nil {
+				return err
+			}
+			if seen[kind+t.Name] {
+				return conf.Field(path+"name", "%q is there twice", t.Name)
+			}
+			seen[kind+t.Name] = true
+		}
+	}
+	return nil
+}
+
+func (t Tunnel) validate(path string, gateway bool) error {
+	bad := func(key, format string, args ...any) error { return conf.Field(path+key, format, args...) }
+	switch {
+	case t.Name == "" || len(t.Name) > 64:
+		return bad("name", "want 1 to 64 characters")
+	case t.Listen == "":
+		return bad("listen", "is missing")
+	case len(t.Targets) == 0 || len(t.Targets) > 64:
+		return bad("targets", "want 1 to 64")
+	case t.CertFile == "" || t.KeyFile == "":
+		return bad("cert_file", "certificate and key are needed: the tunnel is mutual")
+	case t.CAFile == "":
+		return bad("ca_file", "is missing")
+	case t.MinVersion != "TLS13" && t.MinVersion != "TLS12":
+		return bad("min_version", "%q: want TLS13 or TLS12", t.MinVersion)
+	case t.MaxConnections < 1 || t.MaxPending < 1 || t.MaxPerCompany < 0:
+		return bad("max_connections", "want at least 1")
+	case t.ConnectTimeout <= 0 || t.Handshake <= 0 || t.CloseTimeout <= 0:
+		return bad("connect_timeout", "connect, handshake and close time must have an end")
+	case gateway && len(t.Allow) == 0:
+		return bad("allow", "say who may come in; everybody of the CA is {uri: \"*\"}")
+	case gateway && t.Proxy != "":
+		return bad("proxy", "only a guardian dials out through one")
+	}
+	for i, target := range t.Targets {
+		if !strings.HasPrefix(target, "unix:") {
+			if _, _, err := net.SplitHostPort(target); err != nil {
+				return bad(fmt.Sprintf("targets[%d]", i), "%q: want host:port or unix:PATH", target)
+			}
+		}
+	}
+	if t.Proxy != "" {
+		u, err := url.Parse(t.Proxy)
+		if err != nil || u.Scheme != "http" && u.Scheme != "socks5" || u.Port() == "" || u.User != nil {
+			return bad("proxy", "want http://HOST:PORT or socks5://HOST:PORT; the user goes to proxy_user")
+		}
+		if len(t.ProxyUser) > 255 || len(t.ProxyPassword) > 255 {
+			return bad("proxy_user", "is too long")
+		}
+	}
+	for i, r := range t.Allow {
+		p := fmt.Sprintf("allow[%d]", i)
+		if r.URI+r.DNS+r.O+r.OU+r.CN+r.SPKI == "" {
+			return bad(p, "names nothing to match")
+		}
+		if r.SPKI != "" && !pinForm.MatchString(r.SPKI) {
+			return bad(p+".spki", "want 64 hex digits")
+		}
+	}
+	return nil
+}
+
+// Relay is all tunnels of a configuration.
+type Relay struct {
+	cfg     Config
+	log     *slog.Logger
+	tunnels []*tunnel
+}
+
+// New makes the tunnels; nothing listens yet.
+func New(cfg Config, log *slog.Logger) (*Relay, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	r := &Relay{cfg: cfg, log: log}
+	for _, t := range cfg.Guardians {
+		r.tunnels = append(r.tunnels, newTunnel(t, false, log))
+	}
+	for _, t := range cfg.Gateways {
+		r.tunnels = append(r.tunnels, newTunnel(t, true, log))
+	}
+	return r, nil
+}
+
+// Open reads the certificates and listens.
+func (r *Relay) Open(ctx context.Context) error {
+	for i, t := range r.tunnels {
+		if err := t.open(ctx); err != nil {
+			for _, opened := range r.tunnels[:i] {
+				_ = opened.listener.Close()
+			}
+			return fmt.Errorf("tunnel %q: %w", t.cfg.Name, err)
+		}
+	}
+	return nil
+}
+
+// Run carries until ctx is done, then takes no more and lets open connections end for the drain time.
+func (r *Relay) Run(ctx context.Context) error {
+	// Connections outlive ctx: they drain.
+	conns, cut := context.WithCancel(context.WithoutCancel(ctx))
+	defer cut()
+	var accepts, wg sync.WaitGroup
+	for _, t := range r.tunnels {
+		accepts.Go(func() { t.accept(ctx, conns) })
+		wg.Go(func() { t.watch(conns, r.cfg.Reload.Std()) })
+	}
+	<-ctx.Done()
+	for _, t := range r.tunnels {
+		t.draining.Store(true)
+		_ = t.listener.Close()
+	}
+	accepts.Wait()
+	done := make(chan struct{})
+	go func() {
+		for _, t := range r.tunnels {
+			t.conns.Wait()
+		}
+		close(done)
+	}()
+	select {
+	case <-done:
+	case <-time.After(r.cfg.Drain.Std()):
+	}
+	cut()
+	for _, t := range r.tunnels {
+		t.closeAll("drain")
+	}
+	<-done
+	wg.Wait()
+	return nil
+}
+
+// Addr is where a tunnel listens, once opened; empty if there is none of the name.
+func (r *Relay) Addr(name string) string {
+	for _, t := range r.tunnels {
+		if t.cfg.Name == name && t.listener != nil {
+			return t.listener.Addr().String()
+		}
+	}
+	return ""
+}
+
+// Status is a tunnel as people see it. Times are RFC 3339.
+type Status struct {
+	Name        string     `json:"name"`
+	Role        string     `json:"role"`
+	Address     string     `json:"address"`
+	Status      string     `json:"status"` // active, or inactive when draining
+	Connections int        `json:"connections"`
+	Pending     int        `json:"pending"`
+	Max         int        `json:"max"`
+	CertExpires time.Time  `json:"certificate_expires"`
+	ReloadError string     `json:"reload_error,omitempty"`
+	Refusals    []*Refusal `json:"refusals,omitempty"` // the last few
+}
+
+// Status returns all tunnels.
+func (r *Relay) Status() []Status {
+	list := make([]Status, 0, len(r.tunnels))
+	for _, t := range r.tunnels {
+		list = append(list, t.status())
+	}
+	return list
+}
+
+// ServeHTTP shows Status as JSON.
+func (r *Relay) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(r.Status())
+}
+
+func addrPort(a net.Addr) netip.AddrPort {
+	if t, ok := a.(*net.TCPAddr); ok {
+		p := t.AddrPort()
+		return netip.AddrPortFrom(p.Addr().Unmap(), p.Port())
+	}
+	return netip.AddrPort{}
+}

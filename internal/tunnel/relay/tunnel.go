@@ -1,0 +1,312 @@
+package relay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/coreos/go-systemd/v22/activation"
+)
+
+// Refusal is a connection that was not carried, as Status shows it.
+type Refusal struct {
+	Time   time.Time `json:"time"`
+	Reason string    `json:"reason"`
+	Detail string    `json:"detail,omitempty"`
+}
+
+const keptRefusals = 8
+
+// tunnel is one listener at work.
+type tunnel struct {
+	cfg      Tunnel
+	gateway  bool
+	log      *slog.Logger
+	listener net.Listener
+	trust    atomic.Pointer[trust]
+	draining atomic.Bool
+	conns    sync.WaitGroup // all connections, also those whose handshake is not done
+	pending  atomic.Int64
+	total    atomic.Int64 // connections carried so far
+	bytes    [2]atomic.Int64
+	limiter  limiter
+
+	mu        sync.Mutex // guards what follows
+	live      map[*conn]bool
+	companies map[string]int
+	refused   map[string]int64
+	recent    []*Refusal
+	reloads   map[bool]int64
+	reloadErr error
+}
+
+func newTunnel(cfg Tunnel, gateway bool, log *slog.Logger) *tunnel {
+	role := "guardian"
+	if gateway {
+		role = "gateway"
+	}
+	return &tunnel{
+		cfg: cfg, gateway: gateway, log: log.With("tunnel", cfg.Name, "role", role),
+		live: map[*conn]bool{}, companies: map[string]int{}, refused: map[string]int64{}, reloads: map[bool]int64{},
+	}
+}
+
+func (t *tunnel) role() string {
+	if t.gateway {
+		return "gateway"
+	}
+	return "guardian"
+}
+
+func (t *tunnel) open(ctx context.Context) error {
+	tr, err := t.cfg.load(nil, t.gateway)
+	if err != nil {
+		return err
+	}
+	t.trust.Store(tr)
+	if name, ok := strings.CutPrefix(t.cfg.Listen, "systemd:"); ok {
+		named, err := activation.ListenersWithNames()
+		if err != nil {
+			return err
+		}
+		if len(named[name]) == 0 || named[name][0] == nil {
+			return fmt.Errorf("systemd gave no socket %q", name)
+		}
+		t.listener = named[name][0]
+		return nil
+	}
+	network, addr := "tcp", t.cfg.Listen
+	if path, ok := strings.CutPrefix(addr, "unix:"); ok {
+		network, addr = "unix", path
+		if err := removeStale(ctx, path); err != nil {
+			return err
+		}
+	}
+	t.listener, err = (&net.ListenConfig{}).Listen(ctx, network, addr)
+	if err == nil && network == "unix" {
+		err = os.Chmod(addr, 0o600)
+	}
+	return err
+}
+
+// removeStale removes a socket that nobody answers on: one of a process that was killed.
+func removeStale(ctx context.Context, path string) error {
+	info, err := os.Lstat(path)
+	if err != nil || info.Mode()&os.ModeSocket == 0 {
+		return nil //nolint:nilerr // Listen will say what is wrong
+	}
+	c, err := (&net.Dialer{Timeout: time.Second}).DialContext(ctx, "unix", path)
+	if err == nil {
+		_ = c.Close()
+		return fmt.Errorf("%s is in use", path)
+	}
+	return os.Remove(path)
+}
+
+// accept takes connections until the listener is closed. What is too much is taken and closed at once, and counted.
+func (t *tunnel) accept(ctx, conns context.Context) {
+	wait := 5 * time.Millisecond
+	for {
+		c, err := t.listener.Accept()
+		if err != nil {
+			if ctx.Err() != nil || errors.Is(err, net.ErrClosed) {
+				return
+			}
+			t.limiter.do(func() { t.log.Warn("accept", "err", err) }) // no descriptors left, most likely
+			select {
+			case <-ctx.Done():
+				return
+			case <-time.After(wait):
+			}
+			wait = min(2*wait, time.Second)
+			continue
+		}
+		wait = 5 * time.Millisecond
+		if t.pending.Load() >= int64(t.cfg.MaxPending) {
+			t.refuse("pending_limit", nil)
+			_ = c.Close()
+			continue
+		}
+		t.pending.Add(1)
+		t.conns.Add(1)
+		go t.handle(conns, c)
+	}
+}
+
+// refuse counts and shows a connection that is not carried.
+func (t *tunnel) refuse(reason string, err error) {
+	reason = known(reason)
+	r := &Refusal{Time: time.Now().UTC(), Reason: reason}
+	if err != nil {
+		r.Detail = err.Error()[:min(len(err.Error()), 200)]
+	}
+	t.mu.Lock()
+	t.refused[reason]++
+	t.recent = append(t.recent, r)
+	if len(t.recent) > keptRefusals {
+		t.recent = t.recent[1:]
+	}
+	t.mu.Unlock()
+	t.limiter.do(func() { t.log.Warn("connection refused", "reason", reason, "detail", r.Detail) })
+}
+
+// take gives a connection its place, or says which limit is reached.
+func (t *tunnel) take(c *conn, rule Rule) (reason string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	limit := t.cfg.MaxPerCompany
+	if rule.MaxConnections > 0 {
+		limit = rule.MaxConnections
+	}
+	switch {
+	case t.draining.Load():
+		return "drain"
+	case len(t.live) >= t.cfg.MaxConnections:
+		return "limit"
+	case limit > 0 && t.companies[c.company] >= limit:
+		return "company_limit"
+	}
+	t.live[c] = true
+	t.companies[c.company]++
+	return ""
+}
+
+func (t *tunnel) leave(c *conn) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !t.live[c] {
+		return
+	}
+	delete(t.live, c)
+	if t.companies[c.company]--; t.companies[c.company] == 0 {
+		delete(t.companies, c.company)
+	}
+}
+
+func (t *tunnel) snapshot() []*conn {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	list := make([]*conn, 0, len(t.live))
+	for c := range t.live {
+		list = append(list, c)
+	}
+	return list
+}
+
+func (t *tunnel) closeAll(reason string) {
+	for _, c := range t.snapshot() {
+		c.cut(t, reason, nil)
+	}
+}
+
+// watch reloads what has changed and cuts what has lasted too long, until ctx is done.
+func (t *tunnel) watch(ctx context.Context, every time.Duration) {
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		t.reload()
+		t.sweep()
+	}
+}
+
+// reload takes over changed files, or keeps everything as it was. Connections that are trusted no more are cut.
+func (t *tunnel) reload() {
+	before := t.trust.Load()
+	n, err := t.cfg.load(before, t.gateway)
+	t.mu.Lock()
+	changed := n != before
+	news := err != nil && (t.reloadErr == nil || t.reloadErr.Error() != err.Error())
+	if changed && err == nil || news {
+		t.reloads[err == nil]++
+	}
+	t.reloadErr = err
+	t.mu.Unlock()
+	if news {
+		t.log.Error("reload: the last good files stay in force", "err", err)
+	}
+	if err != nil || !changed {
+		return
+	}
+	t.trust.Store(n)
+	t.log.Info("reloaded", "certificate_expires", n.cert.Leaf.NotAfter.UTC().Format(time.RFC3339))
+	for _, c := range t.snapshot() {
+		if err := n.again(c.state); err != nil {
+			c.cut(t, reason("", err), err)
+		}
+	}
+}
+
+// sweep cuts connections that were idle or open too long, or whose certificate has ended.
+func (t *tunnel) sweep() {
+	now := time.Now()
+	for _, c := range t.snapshot() {
+		switch {
+		case t.cfg.IdleTimeout > 0 && now.Sub(time.Unix(0, c.active.Load())) > t.cfg.IdleTimeout.Std():
+			c.cut(t, "idle", nil)
+		case t.cfg.TotalTimeout > 0 && now.Sub(c.began) > t.cfg.TotalTimeout.Std():
+			c.cut(t, "total", nil)
+		case now.After(c.state.PeerCertificates[0].NotAfter):
+			c.cut(t, "cert_expired", nil)
+		}
+	}
+}
+
+func (t *tunnel) status() Status {
+	s := Status{
+		Name: t.cfg.Name, Role: t.role(), Status: "active", Address: t.cfg.Listen,
+		Pending: int(t.pending.Load()), Max: t.cfg.MaxConnections,
+	}
+	if t.listener != nil {
+		s.Address = t.listener.Addr().String()
+	}
+	if t.draining.Load() || t.listener == nil {
+		s.Status = "inactive"
+	}
+	if tr := t.trust.Load(); tr != nil {
+		s.CertExpires = tr.cert.Leaf.NotAfter.UTC()
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for c := range t.live {
+		if c.up.Load() {
+			s.Connections++
+		}
+	}
+	s.Refusals = append(s.Refusals, t.recent...)
+	if t.reloadErr != nil {
+		s.ReloadError = t.reloadErr.Error()
+	}
+	return s
+}
+
+// limiter lets ten log lines through in a minute: what repeats is counted, not told.
+type limiter struct {
+	mu    sync.Mutex // guards both
+	since time.Time
+	n     int
+}
+
+func (l *limiter) do(f func()) {
+	l.mu.Lock()
+	if now := time.Now(); now.Sub(l.since) > time.Minute {
+		l.since, l.n = now, 0
+	}
+	l.n++
+	ok := l.n <= 10
+	l.mu.Unlock()
+	if ok {
+		f()
+	}
+}
