@@ -16,11 +16,11 @@ type Manner int
 
 // The manners.
 const (
-	Good Manner = iota
-	Slow        // after Fake.Delay
-	Wrong       // well formed, with another text
-	Silent      // never
-	Oversized   // with an answer that has no end
+	Good      Manner = iota
+	Slow             // after Fake.Delay
+	Wrong            // well formed, with another text
+	Silent           // never
+	Oversized        // with an answer that has no end
 )
 
 // Fake is a service that answers echoes, for tests and the demo.
