@@ -52,6 +52,7 @@ func rootCommand() *cobra.Command {
 		demoCommand(),
 		exportCommand(),
 		promqlCommand(),
+		tunnelCommand(),
 		checkCommand(),
 		versionCommand(),
 	)
