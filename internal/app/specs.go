@@ -30,7 +30,7 @@ func (c *Config) specs() []spec {
 			func(_ lake.Config, b *builder) (any, error) { return newFlows(c.lakeConfig(), b.log) }),
 		section("netflow", &c.NetFlow, netflow.Default, made{uses: []string{"flows"}},
 			func(cfg netflow.Config, b *builder) (any, error) { return newNetFlow(cfg, c.lakeConfig(), b.log) }),
-		section("tunnels", &c.Tunnels, func() relay.Config { return relay.Config{} }, made{},
+		section("tunnels", &c.Tunnels, relay.Default, made{},
 			func(cfg relay.Config, b *builder) (any, error) { return relay.New(cfg, b.log) }),
 		section("query", &c.Query, query.Default, made{rules: []string{"flows.yml"}, uses: []string{"flows"}, paths: []string{"/api/sql/"}, always: true},
 			func(cfg query.Config, b *builder) (any, error) {

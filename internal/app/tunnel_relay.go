@@ -16,10 +16,11 @@ import (
 )
 
 func tunnelCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "tunnel", Short: "TLS tunnels: both ends"}
+	cmd := &cobra.Command{Use: "tunnel", Short: "TLS tunnels: both ends, and a probe"}
 	cmd.AddCommand(
 		relayCommand("guardian", "Take plain connections and carry them through mutual TLS", func(c *relay.Config) { c.Gateways = nil }),
 		relayCommand("gateway", "Let known guardians through to what stands behind", func(c *relay.Config) { c.Guardians = nil }),
+		tunnelProbeCommand(),
 	)
 	return cmd
 }

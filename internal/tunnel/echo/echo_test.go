@@ -1,0 +1,175 @@
+package echo
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/hex"
+	"errors"
+	"net"
+	"testing"
+	"time"
+)
+
+var formats = map[string]struct {
+	format  Format
+	options Options
+}{
+	"excrypt":             {Excrypt, Options{}},
+	"international":       {International, Options{}},
+	"international ascii": {International, Options{Header: "AB", ASCIILength: true}},
+	"json":                {JSONHTTP, Options{Host: "hsm.example"}},
+	"json raw":            {JSONRaw, Options{}},
+	"plain":               {Plain, Options{}},
+}
+
+// dial returns a connection to a fake server that ends with the test.
+func dial(t *testing.T, f Fake) net.Conn {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- f.Serve(ctx, l) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("Serve: %v", err)
+		}
+	})
+	conn, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	return conn
+}
+
+func TestDoMeetsEachMannerOfServer(t *testing.T) {
+	for name, f := range formats {
+		codec, err := New(f.format, f.options)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, tt := range []struct {
+			name   string
+			fake   Fake
+			within time.Duration
+			want   string
+		}{
+			{"good", Fake{}, 10 * time.Second, ""},
+			{"slow", Fake{Manner: Slow, Delay: 20 * time.Millisecond}, 10 * time.Second, ""},
+			{"wrong", Fake{Manner: Wrong}, 10 * time.Second, "echo_mismatch"},
+			{"silent", Fake{Manner: Silent}, 50 * time.Millisecond, "echo_timeout"},
+			{"oversized", Fake{Manner: Oversized}, 10 * time.Second, "echo_protocol"},
+		} {
+			t.Run(name+"/"+tt.name, func(t *testing.T) {
+				if tt.fake.Manner == Oversized && f.options.ASCIILength {
+					tt.want = "echo_mismatch" // four digits bound the frame by themselves
+				}
+				tt.fake.Codec = codec
+				conn := dial(t, tt.fake)
+				ctx, cancel := context.WithTimeout(t.Context(), tt.within)
+				defer cancel()
+				timing, err := codec.Do(ctx, conn)
+				if got := Kind(err); got != tt.want {
+					t.Fatalf("Do: %v, kind %q; want %q", err, got, tt.want)
+				}
+				if tt.fake.Manner == Slow && timing.Processing < tt.fake.Delay {
+					t.Errorf("processing = %s; want at least %s", timing.Processing, tt.fake.Delay)
+				}
+				if tt.want == "" {
+					if _, err := codec.Do(ctx, conn); err != nil {
+						t.Errorf("second echo on the same connection: %v", err)
+					}
+				}
+			})
+		}
+	}
+}
+
+func TestRequestsAreAsDocumented(t *testing.T) {
+	got, err := international{header: "9999"}.request("PING")
+	if want := "000e3939393942323030303450494e47"; err != nil || hex.EncodeToString(got) != want {
+		t.Errorf("international request = %x, %v; want %s", got, err, want)
+	}
+	got, err = excrypt{}.request("ping-7f3a")
+	if want := "[AOECHO;AGping-7f3a;]"; err != nil || string(got) != want {
+		t.Errorf("excrypt request = %q, %v; want %q", got, err, want)
+	}
+	for _, bad := range []string{"a;b", "[", "]"} {
+		if _, err := (excrypt{}).request(bad); err == nil {
+			t.Errorf("excrypt request of %q: no error", bad)
+		}
+	}
+}
+
+func TestCheckTakesBothFormsOfAnswer(t *testing.T) {
+	i := international{header: "9999"}
+	for _, tt := range []struct {
+		wire   wire
+		answer string
+		want   error
+	}{
+		{excrypt{}, "AOECHO;AGn;BBY;", nil},
+		{excrypt{}, "AOECHO;BBY;", nil},
+		{excrypt{}, "BBY;AOECHO;", nil},
+		{excrypt{}, "AOECHO;", nil},
+		{excrypt{}, "AOECHO;AGm;BBY;", ErrMismatch},
+		{excrypt{}, "AOECHO;BBN;", ErrRefused},
+		{excrypt{}, "AO ERRO ;BBno;", ErrRefused},
+		{excrypt{}, "AOECHO;AGn;AGn;", ErrProtocol},
+		{excrypt{}, "", ErrProtocol},
+		{i, "9999B300n", nil},
+		{i, "9999B300", nil},
+		{i, "9999B368", nil},
+		{i, "9999B315", ErrRefused},
+		{i, "9999B300m", ErrMismatch},
+		{i, "9998B300n", ErrMismatch},
+		{i, "9999B3", ErrProtocol},
+		{jsonRaw{}, `{"AO":"ECHO","AK":"n"}`, nil},
+		{jsonRaw{}, `{"AO":"ECHO","BB":"Y"}`, nil},
+		{jsonRaw{}, `{"AO":"ERRO","BB":"no"}`, ErrRefused},
+		{jsonRaw{}, `{"AO":"ECHO","AK":"m"}`, ErrMismatch},
+		{jsonRaw{}, `[]`, ErrProtocol},
+	} {
+		if err := tt.wire.check([]byte(tt.answer), "n"); !errors.Is(err, tt.want) || (tt.want == nil) != (err == nil) {
+			t.Errorf("%T check(%q) = %v; want %v", tt.wire, tt.answer, err, tt.want)
+		}
+	}
+}
+
+// FuzzRead: whatever comes in, an answer that is accepted is one that a good server could have sent,
+// so it is never the answer to another nonce that it carries.
+func FuzzRead(f *testing.F) {
+	for _, seed := range []string{
+		"[AOECHO;AGn;BBY;]", "\x00\x0d0000B3000n", "\x00\x080000B300", "{\"AO\":\"ECHO\",\"AK\":\"n\"}", "n\n",
+		"HTTP/1.1 200 OK\r\nContent-Length: 22\r\n\r\n{\"AO\":\"ECHO\",\"AK\":\"n\"}", "[AOECHO;[", "[AO",
+	} {
+		f.Add([]byte(seed))
+	}
+	wires := []wire{excrypt{}, international{header: "0000"}, international{header: "AB", ascii: true}, jsonHTTP{path: "/"}, jsonRaw{}, plain{}}
+	f.Fuzz(func(t *testing.T, in []byte) {
+		for _, w := range wires {
+			frame, err := w.read(bufio.NewReader(bytes.NewReader(in)))
+			if err != nil {
+				continue
+			}
+			if len(frame) > maxFrame && len(frame) > len(in) {
+				t.Errorf("%T: frame of %d bytes from %d", w, len(frame), len(in))
+			}
+			const a, b = "0123456789abcdef", "fedcba9876543210"
+			if bytes.Contains(frame, []byte(a)) && w.check(frame, a) == nil && w.check(frame, b) == nil {
+				if plainTags := bytes.Contains(frame, []byte("AG"+a)) || bytes.Contains(frame, []byte("B300"+a)); plainTags {
+					t.Errorf("%T: %q is the echo of two requests", w, frame)
+				}
+			}
+			request, err := w.readRequest(bufio.NewReader(bytes.NewReader(in)))
+			if err == nil {
+				_, _ = w.answer(request, false)
+			}
+		}
+	})
+}
