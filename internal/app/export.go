@@ -19,7 +19,7 @@ import (
 
 func exportCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "export", Short: "Run one exporter alone, in the place of the one it replaces"}
-	cmd.AddCommand(exportWireGuardCommand())
+	cmd.AddCommand(exportWireGuardCommand(), exportPacketsCommand())
 	return cmd
 }
 
