@@ -9,6 +9,7 @@ import (
 
 	"github.com/orielhq/oriel/internal/collector"
 	"github.com/orielhq/oriel/internal/conf"
+	"github.com/orielhq/oriel/internal/packet"
 	"github.com/orielhq/oriel/internal/prom"
 	"github.com/orielhq/oriel/internal/wireguard"
 	"github.com/orielhq/oriel/rules"
@@ -32,6 +33,7 @@ type Config struct {
 	Alertmanager any `yaml:"alertmanager"`
 
 	WireGuard *wireguard.Config `yaml:"wireguard"`
+	Packets   *packet.Config    `yaml:"packets"`
 
 	file     string
 	source   []byte
@@ -95,6 +97,11 @@ func parseConfig(file string, data []byte) (*Config, error) {
 			return nil, conf.Locate(file, data, "wireguard", err)
 		}
 	}
+	if c.Packets != nil {
+		if err := c.Packets.Validate(); err != nil {
+			return nil, conf.Locate(file, data, "packets", err)
+		}
+	}
 	return c, nil
 }
 
@@ -140,6 +147,13 @@ func (c *Config) build(before []*feature, log *slog.Logger) ([]*feature, error) 
 	if c.WireGuard != nil {
 		if err := add("wireguard", *c.WireGuard, []string{"wireguard.yml"}, func(log *slog.Logger) (collector.Collector, error) {
 			return wireguard.New(*c.WireGuard, log)
+		}); err != nil {
+			return nil, err
+		}
+	}
+	if c.Packets != nil {
+		if err := add("packets", *c.Packets, nil, func(log *slog.Logger) (collector.Collector, error) {
+			return packet.New(*c.Packets, nil, log)
 		}); err != nil {
 			return nil, err
 		}
