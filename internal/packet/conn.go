@@ -24,10 +24,10 @@ const maxHistory = 24
 
 // half is one direction of a connection.
 type half struct {
-	packets, bytes, payload                  uint64
-	retransmitted, outOfOrder, zero          uint64
-	next, holeFrom, holeTo                   uint32
-	started, syn, fin, rst, answered, zeroed bool
+	packets, bytes, payload         uint64
+	retransmitted, outOfOrder, zero uint64
+	next, holeFrom, holeTo          uint32
+	started, syn, fin, rst, zeroed  bool
 }
 
 // conn is one connection; a is the side that began it.
@@ -41,8 +41,7 @@ type conn struct {
 	history            [maxHistory]byte
 	historyLen         uint8
 	historySeen        uint32 // letters that are in history, one bit each and side
-	reported           bool
-	prev, after        *conn // by the time of the last packet
+	prev, after        *conn  // by the time of the last packet
 	list               *connList
 }
 
@@ -97,25 +96,25 @@ const connCost = int64(unsafe.Sizeof(conn{}) + 2*(unsafe.Sizeof(key{})+8))
 // rttBounds are the upper bounds in seconds of the histogram of handshakes.
 var rttBounds = [...]float64{0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5}
 
-// ordered returns the key both directions share and whether k is the other way round.
-func (k *key) ordered() (key, bool) {
+// ordered returns the key that both directions share.
+func (k *key) ordered() key {
 	c := bytes.Compare(k.src[:], k.dst[:])
 	if c < 0 || (c == 0 && k.srcPort <= k.dstPort) {
-		return *k, false
+		return *k
 	}
 	r := *k
 	r.src, r.dst, r.srcPort, r.dstPort = k.dst, k.src, k.dstPort, k.srcPort
-	return r, true
+	return r
 }
 
 // add counts p to its connection, which it makes if there is none.
 func (t *connTable) add(p *packet) *conn {
 	t.expire(p.time)
-	k, _ := p.key.ordered()
+	k := p.key.ordered()
 	c := t.byKey[k]
 	isTCP := p.key.proto == protoTCP
 	if c != nil && isTCP && p.flags&(flagSYN|flagACK) == flagSYN && (c.state >= stateSF) {
-		t.finish(c, true) // the ports are used again
+		t.finish(c) // the ports are used again
 		c = nil
 	}
 	if c == nil {
@@ -150,7 +149,7 @@ func (t *connTable) open(k key, p *packet) *conn {
 			oldest = t.tcp.front
 		}
 		t.evicted++
-		t.finish(oldest, true)
+		t.finish(oldest)
 	}
 	c := t.free
 	if c != nil {
@@ -292,17 +291,17 @@ func (c *conn) note(letter byte, fromA bool, bit int) {
 // expire ends what has been idle for too long: as much work as there is to end.
 func (t *connTable) expire(now int64) {
 	for c := t.tcp.front; c != nil && now-c.last > t.idle; c = t.tcp.front {
-		t.finish(c, true)
+		t.finish(c)
 	}
 	for c := t.udp.front; c != nil && now-c.last > t.idle/2; c = t.udp.front {
-		t.finish(c, true)
+		t.finish(c)
 	}
 }
 
-func (t *connTable) finish(c *conn, ended bool) {
+func (t *connTable) finish(c *conn) {
 	t.ended[c.state]++
-	t.end(c, ended)
-	k, _ := c.key.ordered()
+	t.end(c, true)
+	k := c.key.ordered()
 	delete(t.byKey, k)
 	c.list.remove(c)
 	c.after, t.free = t.free, c
@@ -312,7 +311,7 @@ func (t *connTable) finish(c *conn, ended bool) {
 func (t *connTable) flush() {
 	for _, l := range []*connList{&t.tcp, &t.udp} {
 		for l.front != nil {
-			t.finish(l.front, true)
+			t.finish(l.front)
 		}
 	}
 }

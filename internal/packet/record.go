@@ -82,7 +82,7 @@ func (k *key) communityID() string {
 	if k.proto != protoTCP && k.proto != protoUDP && k.proto != protoSCTP {
 		return ""
 	}
-	o, _ := k.ordered()
+	o := k.ordered()
 	b := make([]byte, 2, 40)
 	src, dst := o.src[:], o.dst[:]
 	if !k.v6 {
