@@ -11,6 +11,7 @@ import (
 	"github.com/orielhq/oriel/internal/influx"
 	"github.com/orielhq/oriel/internal/lake"
 	"github.com/orielhq/oriel/internal/neuvector"
+	"github.com/orielhq/oriel/internal/packet"
 	"github.com/orielhq/oriel/internal/prom"
 	"github.com/orielhq/oriel/internal/query"
 	"github.com/orielhq/oriel/internal/tunnel/relay"
@@ -44,6 +45,7 @@ type Config struct {
 	Flows     *lake.Config      `yaml:"flows"`
 	NetFlow   *netflow.Config   `yaml:"netflow"`
 	Tunnels   *relay.Config     `yaml:"tunnels"`
+	Packets   *packet.Config    `yaml:"packets"`
 
 	file     string
 	source   []byte

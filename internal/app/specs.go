@@ -10,6 +10,7 @@ import (
 	"github.com/orielhq/oriel/internal/influx"
 	"github.com/orielhq/oriel/internal/lake"
 	"github.com/orielhq/oriel/internal/neuvector"
+	"github.com/orielhq/oriel/internal/packet"
 	"github.com/orielhq/oriel/internal/query"
 	"github.com/orielhq/oriel/internal/tunnel/relay"
 	"github.com/orielhq/oriel/internal/wireguard"
@@ -32,6 +33,8 @@ func (c *Config) specs() []spec {
 			func(cfg netflow.Config, b *builder) (any, error) { return newNetFlow(cfg, c.lakeConfig(), b.log) }),
 		section("tunnels", &c.Tunnels, relay.Default, made{},
 			func(cfg relay.Config, b *builder) (any, error) { return relay.New(cfg, b.log) }),
+		section("packets", &c.Packets, packet.Default, made{},
+			func(cfg packet.Config, b *builder) (any, error) { return packet.New(cfg, nil, b.log) }),
 		section("query", &c.Query, query.Default, made{rules: []string{"flows.yml"}, uses: []string{"flows"}, paths: []string{"/api/sql/"}, always: true},
 			func(cfg query.Config, b *builder) (any, error) {
 				return newSQLFeature(cfg, c.lakeConfig(), b.dataDir, b.log)

@@ -297,7 +297,7 @@ func (ps *probes) offset(id peerID) time.Duration {
 	h.SetSeed(ps.seed)
 	_, _ = h.WriteString(id.device)
 	_, _ = h.Write(id.key[:])
-	interval := uint64(ps.cfg.Interval.Std()) //nolint:gosec // Validate wants at least 30 s
+	interval := uint64(ps.cfg.Interval.Std())                 //nolint:gosec // Validate wants at least 30 s
 	jitter := rand.Uint64N(interval/20 + 1)                   //nolint:gosec // it need not be unpredictable
 	return time.Duration((h.Sum64()%interval)*19/20 + jitter) //nolint:gosec // less than the interval
 }

@@ -1,0 +1,74 @@
+package packet
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"time"
+
+	"github.com/gopacket/gopacket/afpacket"
+)
+
+// device is an AF_PACKET ring (TPACKET_V3) on one interface.
+type device struct {
+	name          string
+	ring          *afpacket.TPacket
+	snap          int
+	link          uint16
+	drops, freeze uint64
+}
+
+func openDevice(cfg Config, name string, worker int) (*device, error) {
+	iface, err := net.InterfaceByName(name)
+	if err != nil {
+		return nil, fmt.Errorf("open ring %s: %w", name, err)
+	}
+	const block = 1 << 20
+	ring, err := afpacket.NewTPacket(afpacket.OptInterface(name), afpacket.TPacketVersion3, afpacket.SocketRaw,
+		afpacket.OptFrameSize(1<<16), afpacket.OptBlockSize(block), afpacket.OptNumBlocks(max(int(cfg.RingSize)/block, 1)),
+		afpacket.OptBlockTimeout(64*time.Millisecond), afpacket.OptPollTimeout(200*time.Millisecond))
+	if err != nil {
+		return nil, fmt.Errorf("open ring %s: %w", name, err)
+	}
+	d := &device{name: name, ring: ring, snap: cfg.SnapLength, link: linkEthernet}
+	if len(iface.HardwareAddr) == 0 && iface.Flags&net.FlagLoopback == 0 {
+		d.link = linkRaw // a tunnel
+	}
+	if cfg.Workers > 1 {
+		if err := ring.SetFanout(afpacket.FanoutHashWithDefrag, uint16(os.Getpid()+iface.Index)); err != nil {
+			d.close()
+			return nil, fmt.Errorf("share ring %s (worker %d): %w", name, worker, err)
+		}
+	}
+	if cfg.Promiscuous {
+		if err := ring.SetPromiscuous(true); err != nil {
+			d.close()
+			return nil, fmt.Errorf("make %s promiscuous: %w", name, err)
+		}
+	}
+	return d, nil
+}
+
+func (d *device) next(f *frame) error {
+	data, ci, err := d.ring.ZeroCopyReadPacketData()
+	if errors.Is(err, afpacket.ErrTimeout) {
+		return errNothing
+	}
+	if err != nil {
+		return fmt.Errorf("read ring %s: %w", d.name, err)
+	}
+	f.time, f.wire, f.link = ci.Timestamp.UnixNano(), max(ci.Length, len(data)), d.link
+	f.data = data[:min(len(data), d.snap)]
+	return nil
+}
+
+// stats returns the packets the kernel dropped and how often the ring was full.
+func (d *device) stats() (drops, freezes uint64) {
+	if _, s, err := d.ring.SocketStats(); err == nil {
+		d.drops, d.freeze = uint64(s.Drops()), uint64(s.QueueFreezes())
+	}
+	return d.drops, d.freeze
+}
+
+func (d *device) close() { d.ring.Close() }

@@ -1,0 +1,177 @@
+package packet
+
+import (
+	"context"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+func desc(name, help string, labels ...string) *prometheus.Desc {
+	return prometheus.NewDesc(name, help, labels, nil)
+}
+
+var (
+	packetsDesc     = desc("oriel_packets_captured_total", "Packets read.", "interface")
+	bytesDesc       = desc("oriel_packets_captured_bytes_total", "Bytes of the packets read, as on the wire.", "interface")
+	layerDesc       = desc("oriel_packets_layer_packets_total", "Packets with a header of the layer.", "interface", "layer")
+	layerBytesDesc  = desc("oriel_packets_layer_bytes_total", "Bytes of the layer, its header included.", "interface", "layer")
+	errorsDesc      = desc("oriel_packets_decode_errors_total", "Packets, or files, that could not be read to their end.", "interface", "reason")
+	dropsDesc       = desc("oriel_packets_kernel_drops_total", "Packets the kernel dropped as the ring was full.", "interface")
+	freezesDesc     = desc("oriel_packets_ring_freezes_total", "How often the ring was full.", "interface")
+	openDesc        = desc("oriel_packets_connections_open", "Connections held now.", "interface")
+	openedDesc      = desc("oriel_packets_connections_opened_total", "Connections seen.", "interface")
+	endedDesc       = desc("oriel_packets_connections_ended_total", "Connections that ended, by Zeek's word for their state.", "interface", "state")
+	evictedDesc     = desc("oriel_packets_connections_evicted_total", "Connections ended early to stay within the memory budget.", "interface")
+	retransDesc     = desc("oriel_packets_tcp_retransmissions_total", "Segments of TCP sent again.", "interface")
+	orderDesc       = desc("oriel_packets_tcp_out_of_order_total", "Segments of TCP that filled a gap.", "interface")
+	zeroDesc        = desc("oriel_packets_tcp_zero_windows_total", "How often a side of TCP closed its window.", "interface")
+	resetsDesc      = desc("oriel_packets_tcp_resets_total", "Segments of TCP with RST.", "interface")
+	handshakeDesc   = desc("oriel_packets_tcp_handshake_seconds", "From the SYN to the ACK of the SYN ACK.", "interface")
+	fragmentsDesc   = desc("oriel_packets_fragments_total", "Fragments of IP seen.", "interface")
+	assembledDesc   = desc("oriel_packets_fragments_assembled_total", "Datagrams put together of fragments.", "interface")
+	lostDesc        = desc("oriel_packets_fragments_lost_total", "Fragments and datagrams given up.", "interface")
+	recordsDesc     = desc("oriel_packets_records_total", "Records made.", "interface")
+	recordErrorDesc = desc("oriel_packets_record_errors_total", "Records lost as they could not be written.", "interface")
+
+	ncUptime    = desc("nc_uptime", "Number of seconds since the last restart")
+	ncPackets   = desc("nc_numpackets", "Number of packets since the last restart")
+	ncProtocols = desc("nc_protocols_total", "Counter for all protocols encountered during parsing the network traffic", "Protocol")
+	ncErrors    = desc("nc_decoding_errors_total", "Counter for all decoding errors", "Protocol", "Error")
+)
+
+// ncNames are the layers as netcap writes them.
+var ncNames = [layers]string{
+	"Ethernet", "Dot1Q", "MPLS", "PPPoE", "ARP", "IPv4", "IPv6", "GRE", "VXLAN", "Geneve", "IPSecESP", "IPSecAH",
+	"ICMPv4", "ICMPv6", "IGMP", "TCP", "UDP", "SCTP", "LLC", "Unknown",
+}
+
+// total is the sum of the workers of one interface.
+type total struct {
+	worker
+	open int
+}
+
+// Collect sends the metrics; workers of one interface are added up.
+func (m *Monitor) Collect(_ context.Context, ch chan<- prometheus.Metric) error {
+	m.mu.Lock()
+	workers := append([]*worker(nil), m.workers...)
+	m.mu.Unlock()
+	sums := map[string]*total{}
+	for _, w := range workers {
+		s := sums[w.iface]
+		if s == nil {
+			s = &total{}
+			sums[w.iface] = s
+		}
+		s.add(w)
+	}
+	var packets uint64
+	var seen [layers]uint64
+	var failed [failures]uint64
+	for iface, s := range sums {
+		s.send(iface, ch)
+		packets += s.packets
+		for i, n := range s.dec.packets {
+			seen[i] += n
+		}
+		for i, n := range s.dec.failed {
+			failed[i] += n
+		}
+	}
+	if m.cfg.Netcap {
+		ch <- prometheus.MustNewConstMetric(ncUptime, prometheus.GaugeValue, time.Since(m.start).Seconds())
+		ch <- prometheus.MustNewConstMetric(ncPackets, prometheus.GaugeValue, float64(packets))
+		for i, n := range seen {
+			if n > 0 {
+				ch <- prometheus.MustNewConstMetric(ncProtocols, prometheus.CounterValue, float64(n), ncNames[i])
+			}
+		}
+		for i, n := range failed {
+			if n > 0 {
+				ch <- prometheus.MustNewConstMetric(ncErrors, prometheus.CounterValue, float64(n), "Packet", failureNames[i])
+			}
+		}
+	}
+	return nil
+}
+
+func (s *total) add(w *worker) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	s.packets += w.packets
+	s.wire += w.wire
+	s.kernelDrops += w.kernelDrops
+	s.kernelFreeze += w.kernelFreeze
+	s.records += w.records
+	s.recordErrors += w.recordErrors
+	for i := range layers {
+		s.dec.packets[i] += w.dec.packets[i]
+		s.dec.bytes[i] += w.dec.bytes[i]
+	}
+	for i := range failures {
+		s.dec.failed[i] += w.dec.failed[i]
+	}
+	s.dec.frags.seen += w.dec.frags.seen
+	s.dec.frags.done += w.dec.frags.done
+	s.dec.frags.lost += w.dec.frags.lost
+	t, o := &s.table, &w.table
+	s.open += len(o.byKey)
+	t.made += o.made
+	t.evicted += o.evicted
+	for i := range states {
+		t.ended[i] += o.ended[i]
+	}
+	t.retransmitted += o.retransmitted
+	t.outOfOrder += o.outOfOrder
+	t.zeroWindows += o.zeroWindows
+	t.resets += o.resets
+	t.handshakes += o.handshakes
+	t.handshakeSum += o.handshakeSum
+	for i, n := range o.handshakeBuckets {
+		t.handshakeBuckets[i] += n
+	}
+}
+
+func (s *total) send(iface string, ch chan<- prometheus.Metric) {
+	counter := func(d *prometheus.Desc, n uint64, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(n), append([]string{iface}, labels...)...)
+	}
+	t := &s.table
+	counter(packetsDesc, s.packets)
+	counter(bytesDesc, s.wire)
+	for i, name := range layerNames {
+		if s.dec.packets[i] > 0 {
+			counter(layerDesc, s.dec.packets[i], name)
+			counter(layerBytesDesc, s.dec.bytes[i], name)
+		}
+	}
+	for i, name := range failureNames {
+		if name != "" {
+			counter(errorsDesc, s.dec.failed[i], name)
+		}
+	}
+	counter(dropsDesc, s.kernelDrops)
+	counter(freezesDesc, s.kernelFreeze)
+	ch <- prometheus.MustNewConstMetric(openDesc, prometheus.GaugeValue, float64(s.open), iface)
+	counter(openedDesc, t.made)
+	for i, name := range stateNames {
+		counter(endedDesc, t.ended[i], name)
+	}
+	counter(evictedDesc, t.evicted)
+	counter(retransDesc, t.retransmitted)
+	counter(orderDesc, t.outOfOrder)
+	counter(zeroDesc, t.zeroWindows)
+	counter(resetsDesc, t.resets)
+	buckets, n := map[float64]uint64{}, uint64(0)
+	for i, bound := range rttBounds {
+		n += t.handshakeBuckets[i]
+		buckets[bound] = n
+	}
+	ch <- prometheus.MustNewConstHistogram(handshakeDesc, t.handshakes, t.handshakeSum, buckets, iface)
+	counter(fragmentsDesc, s.dec.frags.seen)
+	counter(assembledDesc, s.dec.frags.done)
+	counter(lostDesc, s.dec.frags.lost)
+	counter(recordsDesc, s.records)
+	counter(recordErrorDesc, s.recordErrors)
+}

@@ -1,0 +1,177 @@
+// Package packet reads captured and live packets and makes of them bounded
+// metrics and records of connections.
+//
+// A packet is decoded in place and costs no allocation: reader.go and
+// live_linux.go yield frames, decode.go takes their headers apart, and conn.go
+// keeps the connections.
+package packet
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/orielhq/oriel/internal/conf"
+)
+
+// Config is the section `packets` of the configuration file.
+type Config struct {
+	// Interfaces to capture from.
+	Interfaces []string `yaml:"interfaces"`
+	// Files are captures, or directories of captures, to read at the start; "-" is standard input.
+	Files []string `yaml:"files"`
+	// Promiscuous takes packets that are not for this machine too.
+	Promiscuous bool `yaml:"promiscuous"`
+	// SnapLength is how many bytes of a live packet are kept.
+	SnapLength int `yaml:"snap_length"`
+	// Workers read each interface side by side, sharing its packets by flow (fanout).
+	Workers int `yaml:"workers"`
+	// RingSize is the memory the kernel may fill per interface and worker.
+	RingSize conf.ByteSize `yaml:"ring_size"`
+	// MemoryBudget bounds the connections and fragments held, over all workers.
+	MemoryBudget conf.ByteSize `yaml:"memory_budget"`
+	// IdleTimeout ends a connection without packets; half of it one that is not TCP.
+	IdleTimeout conf.Duration `yaml:"idle_timeout"`
+	// ActiveTimeout is how often a connection that goes on is reported.
+	ActiveTimeout conf.Duration `yaml:"active_timeout"`
+	// Netcap adds netcap's own metrics (nc_...), with its labels as far as they are bounded.
+	Netcap bool `yaml:"netcap"`
+}
+
+// Default is what a section without keys means.
+func Default() Config {
+	return Config{
+		Promiscuous: true, SnapLength: 65535, Workers: 1, RingSize: 16 << 20, MemoryBudget: 128 << 20,
+		IdleTimeout: conf.Duration(5 * time.Minute), ActiveTimeout: conf.Duration(time.Minute), Netcap: true,
+	}
+}
+
+// UnmarshalYAML starts from the defaults.
+func (c *Config) UnmarshalYAML(unmarshal func(any) error) error {
+	type plain Config
+	*c = Default()
+	return unmarshal((*plain)(c))
+}
+
+const minBudget = 4 << 20
+
+// Validate names the first key that makes no sense.
+func (c *Config) Validate() error {
+	seen := map[string]bool{}
+	for i, name := range c.Interfaces {
+		if name == "" || len(name) > 15 || seen[name] {
+			return conf.Field(fmt.Sprintf("interfaces[%d]", i), "%q is empty, too long or there twice", name)
+		}
+		seen[name] = true
+	}
+	for i, name := range c.Files {
+		if name == "" {
+			return conf.Field(fmt.Sprintf("files[%d]", i), "empty")
+		}
+	}
+	switch {
+	case c.SnapLength < 64 || c.SnapLength > maxFrame:
+		return conf.Field("snap_length", "%d is not between 64 and %d", c.SnapLength, maxFrame)
+	case c.Workers < 1 || c.Workers > 64:
+		return conf.Field("workers", "%d is not between 1 and 64", c.Workers)
+	case c.RingSize < 1<<20 || c.RingSize > 1<<30:
+		return conf.Field("ring_size", "%s is not between 1MiB and 1GiB", c.RingSize)
+	case c.MemoryBudget < minBudget:
+		return conf.Field("memory_budget", "%s is less than 4MiB", c.MemoryBudget)
+	case c.IdleTimeout.Std() < time.Second:
+		return conf.Field("idle_timeout", "%s is less than 1s", c.IdleTimeout)
+	case c.ActiveTimeout.Std() < time.Second:
+		return conf.Field("active_timeout", "%s is less than 1s", c.ActiveTimeout)
+	}
+	return nil
+}
+
+// A RecordFunc takes one record, a *Connection, which is the callee's. Several
+// workers may call it at once; an error is counted and the record lost.
+type RecordFunc func(record any) error
+
+// Monitor reads packets. Make one with New; its methods may be called concurrently.
+type Monitor struct {
+	cfg    Config
+	log    *slog.Logger
+	record RecordFunc
+	stdin  io.Reader
+	start  time.Time
+
+	mu      sync.Mutex // guards workers and devices
+	workers []*worker
+	devices []*device
+}
+
+// New returns a monitor that has opened nothing yet. record may be nil.
+func New(cfg Config, record RecordFunc, log *slog.Logger) (*Monitor, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	return &Monitor{cfg: cfg, log: log, record: record, stdin: os.Stdin, start: time.Now()}, nil
+}
+
+// Open takes hold of the interfaces.
+func (m *Monitor) Open(ctx context.Context) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, name := range m.cfg.Interfaces {
+		for i := range m.cfg.Workers {
+			dev, err := openDevice(m.cfg, name, i)
+			if err != nil {
+				for _, d := range m.devices {
+					d.close()
+				}
+				m.devices = nil
+				return err
+			}
+			m.devices = append(m.devices, dev)
+		}
+	}
+	return ctx.Err()
+}
+
+// Run reads the files, then what the interfaces yield until ctx is done.
+// A file that cannot be read is logged and counted.
+func (m *Monitor) Run(ctx context.Context) error {
+	m.mu.Lock()
+	devices := m.devices
+	m.devices = nil
+	m.mu.Unlock()
+	budget := int64(m.cfg.MemoryBudget) / int64(len(devices)+1)
+	group, ctx := errgroup.WithContext(ctx)
+	for _, d := range devices {
+		w := m.newWorker(d.name, budget)
+		w.device = d
+		group.Go(func() error {
+			defer w.finish()
+			defer d.close()
+			return w.live(ctx, d)
+		})
+	}
+	group.Go(func() error {
+		w := m.newWorker("file", budget)
+		defer w.finish()
+		return m.readFiles(ctx, w)
+	})
+	err := group.Wait()
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return err
+}
+
+func (m *Monitor) newWorker(iface string, budget int64) *worker {
+	w := newWorker(m.cfg, iface, budget, m.record, m.log)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.workers = append(m.workers, w)
+	return w
+}

@@ -1,0 +1,112 @@
+package packet
+
+import (
+	"crypto/sha1" //nolint:gosec // Community ID is defined with SHA-1
+	"encoding/base64"
+	"encoding/binary"
+	"encoding/hex"
+	"hash/fnv"
+	"net/netip"
+	"time"
+)
+
+// Connection is one connection, or what is known of it so far when Ended is
+// false. Orig is the side that began.
+type Connection struct {
+	Time              time.Time `parquet:"time,timestamp(nanosecond)"`
+	UID               string    `parquet:"uid"`
+	CommunityID       string    `parquet:"community_id"`
+	OrigAddr          string    `parquet:"orig_addr"`
+	OrigPort          uint16    `parquet:"orig_port"`
+	RespAddr          string    `parquet:"resp_addr"`
+	RespPort          uint16    `parquet:"resp_port"`
+	Proto             string    `parquet:"proto,dict"`
+	Tunnel            uint32    `parquet:"tunnel"`
+	DurationNanos     int64     `parquet:"duration_ns"`
+	State             string    `parquet:"state,dict"`
+	History           string    `parquet:"history"`
+	HandshakeNanos    int64     `parquet:"handshake_ns"`
+	OrigPackets       uint64    `parquet:"orig_packets"`
+	OrigBytes         uint64    `parquet:"orig_bytes"` // of IP packets
+	OrigPayload       uint64    `parquet:"orig_payload"`
+	RespPackets       uint64    `parquet:"resp_packets"`
+	RespBytes         uint64    `parquet:"resp_bytes"`
+	RespPayload       uint64    `parquet:"resp_payload"`
+	OrigRetransmitted uint64    `parquet:"orig_retransmitted"`
+	RespRetransmitted uint64    `parquet:"resp_retransmitted"`
+	OrigOutOfOrder    uint64    `parquet:"orig_out_of_order"`
+	RespOutOfOrder    uint64    `parquet:"resp_out_of_order"`
+	OrigZeroWindows   uint64    `parquet:"orig_zero_windows"`
+	RespZeroWindows   uint64    `parquet:"resp_zero_windows"`
+	Ended             bool      `parquet:"ended"`
+}
+
+func (k *key) addr(raw [16]byte) netip.Addr {
+	if k.v6 {
+		return netip.AddrFrom16(raw)
+	}
+	return netip.AddrFrom16(raw).Unmap()
+}
+
+func protoName(proto uint8) string {
+	switch proto {
+	case protoTCP:
+		return "tcp"
+	case protoUDP:
+		return "udp"
+	case protoICMP:
+		return "icmp"
+	case protoICMPv6:
+		return "icmp6"
+	case protoSCTP:
+		return "sctp"
+	}
+	return "other"
+}
+
+// uid names a connection: the same capture gives the same names.
+func (c *conn) uid() string {
+	h := fnv.New128a()
+	var b [12]byte
+	binary.BigEndian.PutUint64(b[:], uint64(c.first))
+	binary.BigEndian.PutUint32(b[8:], c.key.tunnel)
+	_, _ = h.Write(b[:])
+	_, _ = h.Write(c.key.src[:])
+	_, _ = h.Write(c.key.dst[:])
+	_, _ = h.Write([]byte{byte(c.key.srcPort >> 8), byte(c.key.srcPort), byte(c.key.dstPort >> 8), byte(c.key.dstPort), c.key.proto})
+	return "C" + hex.EncodeToString(h.Sum(nil)[:9])
+}
+
+// communityID is version 1 with seed 0 of Corelight's specification, for protocols with ports.
+func (k *key) communityID() string {
+	if k.proto != protoTCP && k.proto != protoUDP && k.proto != protoSCTP {
+		return ""
+	}
+	o := k.ordered()
+	b := make([]byte, 2, 40)
+	src, dst := o.src[:], o.dst[:]
+	if !k.v6 {
+		src, dst = src[12:], dst[12:]
+	}
+	b = append(append(b, src...), dst...)
+	b = append(b, k.proto, 0)
+	b = binary.BigEndian.AppendUint16(b, o.srcPort)
+	b = binary.BigEndian.AppendUint16(b, o.dstPort)
+	sum := sha1.Sum(b) //nolint:gosec // see above
+	return "1:" + base64.StdEncoding.EncodeToString(sum[:])
+}
+
+func (c *conn) record(ended bool) *Connection {
+	return &Connection{
+		Time: time.Unix(0, c.first).UTC(), UID: c.uid(), CommunityID: c.key.communityID(),
+		OrigAddr: c.key.addr(c.key.src).String(), OrigPort: c.key.srcPort,
+		RespAddr: c.key.addr(c.key.dst).String(), RespPort: c.key.dstPort,
+		Proto: protoName(c.key.proto), Tunnel: c.key.tunnel, DurationNanos: c.last - c.first,
+		State: stateNames[c.state], History: string(c.history[:c.historyLen]), HandshakeNanos: c.rtt,
+		OrigPackets: c.a.packets, OrigBytes: c.a.bytes, OrigPayload: c.a.payload,
+		RespPackets: c.b.packets, RespBytes: c.b.bytes, RespPayload: c.b.payload,
+		OrigRetransmitted: c.a.retransmitted, RespRetransmitted: c.b.retransmitted,
+		OrigOutOfOrder: c.a.outOfOrder, RespOutOfOrder: c.b.outOfOrder,
+		OrigZeroWindows: c.a.zero, RespZeroWindows: c.b.zero, Ended: ended,
+	}
+}

@@ -1,0 +1,168 @@
+package packet
+
+import (
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+)
+
+// worker decodes the packets of one source. Its lock is taken once per packet
+// and by a scrape; nobody waits for it otherwise.
+type worker struct {
+	iface  string
+	log    *slog.Logger
+	record RecordFunc
+	device *device
+
+	mu           sync.Mutex // guards all that follows
+	dec          decoder
+	table        connTable
+	pkt          packet
+	packets      uint64
+	wire         uint64
+	kernelDrops  uint64
+	kernelFreeze uint64
+	recordErrors uint64
+	records      uint64
+}
+
+func newWorker(cfg Config, iface string, budget int64, record RecordFunc, log *slog.Logger) *worker {
+	w := &worker{iface: iface, record: record, log: log}
+	w.dec.frags.limit = int(budget / 8)
+	w.table = connTable{
+		byKey: map[key]*conn{}, limit: int(max(budget/2/connCost, 64)),
+		idle: int64(cfg.IdleTimeout), active: int64(cfg.ActiveTimeout), end: w.report,
+	}
+	return w
+}
+
+func (w *worker) report(c *conn, ended bool) {
+	if w.record == nil {
+		return
+	}
+	w.records++
+	if err := w.record(c.record(ended)); err != nil {
+		w.recordErrors++
+	}
+}
+
+// take decodes one frame. A panic costs the packet.
+func (w *worker) take(f *frame) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	defer func() {
+		if recover() != nil {
+			w.dec.failed[failPanic]++
+		}
+	}()
+	w.packets++
+	w.wire += uint64(f.wire)
+	p := &w.pkt
+	fail := w.dec.decode(f, p)
+	if p.ip && fail == failNone && p.transport || p.ip && (p.key.proto == protoICMP || p.key.proto == protoICMPv6) {
+		w.table.add(p)
+	}
+}
+
+// finish reports the connections that are open when the source ends.
+func (w *worker) finish() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.table.flush()
+}
+
+// live takes what the device yields until ctx is done.
+func (w *worker) live(ctx context.Context, d *device) error {
+	var f frame
+	last := time.Now()
+	for ctx.Err() == nil {
+		err := d.next(&f)
+		if err == nil {
+			w.take(&f)
+		} else if !errors.Is(err, errNothing) {
+			return err
+		}
+		if now := time.Now(); err != nil || now.Sub(last) > time.Second {
+			last = now
+			w.mu.Lock()
+			w.table.expire(now.UnixNano())
+			w.kernelDrops, w.kernelFreeze = d.stats()
+			w.mu.Unlock()
+		}
+	}
+	return nil
+}
+
+// errNothing is what a device says when no packet came for a while.
+var errNothing = errors.New("no packet")
+
+// readFiles reads all files and directories, one after the other.
+func (m *Monitor) readFiles(ctx context.Context, w *worker) error {
+	for _, name := range m.cfg.Files {
+		if name == "-" {
+			m.readOne(ctx, w, name, m.stdin)
+			continue
+		}
+		err := filepath.WalkDir(name, func(path string, d fs.DirEntry, err error) error {
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			if err != nil {
+				m.unreadable(w, path, err)
+				return nil
+			}
+			if d.IsDir() || (!d.Type().IsRegular() && path != name) {
+				return nil
+			}
+			file, err := os.Open(path)
+			if err != nil {
+				m.unreadable(w, path, err)
+				return nil
+			}
+			defer func() { _ = file.Close() }()
+			m.readOne(ctx, w, path, file)
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (m *Monitor) unreadable(w *worker, path string, err error) {
+	m.log.Warn("capture not read to its end", "file", path, "err", err)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.dec.failed[failFile]++
+}
+
+// readOne reads one capture. The connections of a file end with it.
+func (m *Monitor) readOne(ctx context.Context, w *worker, path string, in io.Reader) {
+	defer w.finish()
+	r, err := newReader(in)
+	if err != nil {
+		m.unreadable(w, path, err)
+		return
+	}
+	defer r.close()
+	var f frame
+	for n := 0; ; n++ {
+		if n&1023 == 0 && ctx.Err() != nil {
+			return
+		}
+		if err := r.next(&f); err != nil {
+			if !errors.Is(err, io.EOF) {
+				m.unreadable(w, path, err)
+			}
+			return
+		}
+		w.take(&f)
+	}
+}
