@@ -16,9 +16,6 @@ var t0 = time.Date(2026, 8, 20, 1, 59, 58, 0, time.UTC)
 
 var discard = slog.New(slog.DiscardHandler)
 
-//go:fix inline
-func ptr[T any](v T) *T { return new(v) }
-
 func startOf(r *flow.Record) time.Time { return r.StartTime.Std() }
 
 func record(t time.Time, no int32) flow.Record {

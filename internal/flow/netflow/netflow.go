@@ -189,7 +189,7 @@ func (r *Receiver) receive(ctx context.Context, l listener) error {
 			if ctx.Err() == nil {
 				return fmt.Errorf("receive flows: %w", err)
 			}
-			return nil //nolint:nilerr // closed because ctx is done
+			return nil
 		}
 		rows = r.packet(buf[:n], from, l.sflow, rows[:0])
 		if len(rows) == 0 {

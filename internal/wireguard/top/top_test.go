@@ -16,9 +16,6 @@ import (
 
 var start = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
-//go:fix inline
-func ptr[T any](v T) *T { return new(v) }
-
 func somePeers() []wireguard.PeerRow {
 	return []wireguard.PeerRow{
 		{Time: start, Device: "wg0", PublicKey: "AAAA=", Name: "Ana's laptop", Endpoint: "192.0.2.7:51820", AllowedIPs: []string{"10.9.0.2/32"}, LastHandshake: new(start.Add(-65 * time.Second)), ReceiveBytes: 1000, TransmitBytes: 5e9, Up: true, LatencySeconds: new(0.0123), LossRatio: new(0.0)},
