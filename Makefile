@@ -7,7 +7,7 @@ FUZZTIME ?= 60s
 .PHONY: demo test build lint fuzz e2e bench generate check-go check-gcc
 .DEFAULT_GOAL := build
 
-build: check-go ## the program: bin/oriel
+build: check-go check-gcc ## the program: bin/oriel
 	go build -o bin/oriel ./cmd/oriel
 
 demo: build ## run it on traffic that it makes itself
@@ -39,4 +39,4 @@ check-go:
 	@command -v go >/dev/null || { echo "Go is missing: https://go.dev/dl (1.26 or newer)"; exit 1; }
 
 check-gcc:
-	@command -v gcc >/dev/null || { echo "gcc is missing (the race detector needs it): apt-get install gcc, or your system's compiler package"; exit 1; }
+	@command -v gcc >/dev/null || { echo "gcc is missing (DuckDB and the race detector need it): apt-get install gcc, or your system's compiler package"; exit 1; }
