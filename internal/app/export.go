@@ -190,7 +190,8 @@ func (f *wireguardFlags) run(cmd *cobra.Command, log *slog.Logger) error {
 	return export(cmd, log, server.Config{Addresses: addresses, WebConfigFile: f.webConfig, AddrFile: f.addrFile}, f.metricsPath, "wireguard", c)
 }
 
-// export serves one collector, with its own success and duration, until the command's context is done.
+// export serves one collector, with its own success and duration, until the
+// command's context is done; one that works in the background is run meanwhile.
 func export(cmd *cobra.Command, log *slog.Logger, web server.Config, path, name string, c collector.Collector) error {
 	set := collector.NewSet(log, map[string]collector.Collector{name: c, selfName: collector.From(buildInfo())})
 	mux := http.NewServeMux()

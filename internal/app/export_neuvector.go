@@ -1,7 +1,6 @@
 package app
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -147,10 +146,5 @@ func (f *neuvectorFlags) run(cmd *cobra.Command, cfg neuvector.Config, log *slog
 	if cfg.TLS.InsecureSkipVerify {
 		log.Warn("the controller's certificate is not verified: who sits between can read the credential")
 	}
-	ctx, stop := context.WithCancel(cmd.Context())
-	done := make(chan error, 1)
-	go func() { done <- c.Run(ctx) }()
-	err = export(cmd, log, server.Config{Addresses: addresses, WebConfigFile: f.webConfig, AddrFile: f.addrFile}, f.metricsPath, "neuvector", c)
-	stop()
-	return errors.Join(err, <-done)
+	return export(cmd, log, server.Config{Addresses: addresses, WebConfigFile: f.webConfig, AddrFile: f.addrFile}, f.metricsPath, "neuvector", c)
 }

@@ -1,12 +1,10 @@
 package app
 
 import (
-	"context"
 	"fmt"
 	"log/slog"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/orielhq/oriel/internal/conf"
 	"github.com/orielhq/oriel/internal/packet"
@@ -65,14 +63,5 @@ func exportPackets(cmd *cobra.Command, c packet.Config, web server.Config, log *
 	if err := m.Open(cmd.Context()); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithCancel(cmd.Context())
-	defer cancel()
-	group, ctx := errgroup.WithContext(ctx)
-	cmd.SetContext(ctx)
-	group.Go(func() error { return m.Run(ctx) })
-	group.Go(func() error {
-		defer cancel() // a listener that cannot open ends the capture
-		return export(cmd, log, web, "/metrics", "packets", m)
-	})
-	return group.Wait()
+	return export(cmd, log, web, "/metrics", "packets", m)
 }

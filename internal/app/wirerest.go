@@ -2,7 +2,6 @@ package app
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 
@@ -91,11 +90,5 @@ func (f *wirerestFlags) run(cmd *cobra.Command, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	ctx, stop := context.WithCancel(cmd.Context())
-	cmd.SetContext(ctx)
-	ended := make(chan error, 1)
-	go func() { ended <- c.Run(ctx) }()
-	err = export(cmd, log, f.web, "/metrics", "wirerest", c)
-	stop()
-	return errors.Join(err, <-ended)
+	return export(cmd, log, f.web, "/metrics", "wirerest", c)
 }
