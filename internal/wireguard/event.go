@@ -35,7 +35,7 @@ type PeerEvent struct {
 	OtherKey         string     `json:"other_key" parquet:"other_key,dict"`            // of a rotate or takeover: who had the addresses
 	AllowedIPs       []string   `json:"allowed_ips" parquet:"allowed_ips,list"`
 	LastHandshake    *time.Time `json:"last_handshake" parquet:"last_handshake,optional,timestamp(microsecond:local)"` // nil if there has been none
-	ReceiveBytes     uint64     `json:"receive_bytes" parquet:"receive_bytes"`                                   // of the peer's counters at that time
+	ReceiveBytes     uint64     `json:"receive_bytes" parquet:"receive_bytes"`                                         // of the peer's counters at that time
 	TransmitBytes    uint64     `json:"transmit_bytes" parquet:"transmit_bytes"`
 	// First marks a peer that was connected when watching began: since when is not known.
 	First bool `json:"first" parquet:"first"`
