@@ -1,0 +1,18 @@
+// Command gpx_oriel is the back-end of Oriel's data source for Grafana.
+package main
+
+import (
+	"os"
+
+	"github.com/grafana/grafana-plugin-sdk-go/backend/datasource"
+	"github.com/grafana/grafana-plugin-sdk-go/backend/log"
+
+	"github.com/orielhq/oriel/grafana/plugin/pkg/plugin"
+)
+
+func main() {
+	if err := datasource.Manage(plugin.ID, plugin.New, datasource.ManageOpts{}); err != nil {
+		log.DefaultLogger.Error("end", "error", err.Error())
+		os.Exit(1)
+	}
+}

@@ -1,0 +1,140 @@
+package plugin
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"mime/multipart"
+	"net/http"
+	"strings"
+
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/ipc"
+)
+
+const (
+	arrowType = "application/vnd.apache.arrow.stream"
+	// maxError bounds what is read of an answer that is not a result.
+	maxError = 64 << 10
+	// maxTail bounds what stands behind the rows of a query: the expanded SQL is the most of it.
+	maxTail = 64 << 20
+)
+
+// fault is an error as /api/sql tells it.
+type fault struct {
+	Message string `json:"message"`
+	Line    int    `json:"line"`
+	Column  int    `json:"column"`
+}
+
+func (f *fault) Error() string {
+	if f.Line > 0 && !strings.Contains(f.Message, "line ") {
+		return fmt.Sprintf("line %d, column %d: %s", f.Line, f.Column, f.Message)
+	}
+	return f.Message
+}
+
+// tail is what follows a query's rows.
+type tail struct {
+	RefID     string  `json:"ref_id"`
+	RowCount  int     `json:"row_count"`
+	Truncated bool    `json:"truncated"`
+	Cached    bool    `json:"cached"`
+	ElapsedMS float64 `json:"elapsed_ms"`
+	SQL       string  `json:"sql"`
+	Error     *fault  `json:"error"`
+}
+
+// sink takes an answer as it comes.
+type sink interface {
+	begin(ref string, schema *arrow.Schema) error
+	batch(ref string, batch arrow.RecordBatch) error
+	end(ref string, t tail) error
+}
+
+// read hands an answer to a sink. The error is of the answer as a whole.
+func read(resp *http.Response, to sink) error {
+	kind, params, err := mime.ParseMediaType(resp.Header.Get("Content-Type"))
+	if err != nil || kind != "multipart/mixed" {
+		return notAnAnswer(resp)
+	}
+	parts := multipart.NewReader(resp.Body, params["boundary"])
+	for {
+		part, err := parts.NextRawPart()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("the answer broke off: %w", err)
+		}
+		ref := part.Header.Get("Oriel-Ref-Id")
+		if part.Header.Get("Content-Type") == arrowType {
+			if err := readRows(part, ref, to); err != nil {
+				return fmt.Errorf("query %s: %w", ref, err)
+			}
+			continue
+		}
+		var t tail
+		if err := json.NewDecoder(io.LimitReader(part, maxTail)).Decode(&t); err != nil {
+			return fmt.Errorf("query %s: the answer broke off: %w", ref, err)
+		}
+		if err := to.end(ref, t); err != nil {
+			return err
+		}
+	}
+}
+
+func readRows(part io.Reader, ref string, to sink) (err error) {
+	defer func() {
+		if r := recover(); r != nil { // the reader panics at some malformed buffers
+			err = fmt.Errorf("malformed Arrow stream: %v", r)
+		}
+	}()
+	rows, err := ipc.NewReader(part)
+	if err != nil {
+		return fmt.Errorf("read Arrow stream: %w", err)
+	}
+	defer rows.Release()
+	if err := to.begin(ref, rows.Schema()); err != nil {
+		return err
+	}
+	for rows.Next() {
+		if err := to.batch(ref, rows.RecordBatch()); err != nil {
+			return err
+		}
+	}
+	if err := rows.Err(); err != nil && !errors.Is(err, io.EOF) {
+		return fmt.Errorf("the rows broke off: %w", err)
+	}
+	return nil
+}
+
+// notAnAnswer says what came instead of one.
+func notAnAnswer(resp *http.Response) error {
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxError))
+	if err != nil {
+		return fmt.Errorf("read answer: %w", err)
+	}
+	var v struct {
+		Error *fault `json:"error"`
+	}
+	if json.Unmarshal(body, &v) == nil && v.Error != nil && v.Error.Message != "" {
+		return v.Error
+	}
+	switch resp.StatusCode {
+	case http.StatusUnauthorized:
+		return errors.New("the server refuses the credentials (401): see the data source's settings")
+	case http.StatusForbidden:
+		return errors.New("the server does not allow it (403)")
+	case http.StatusNotFound:
+		return errors.New("there is no SQL at this address (404): is it Oriel, with a section query?")
+	case http.StatusServiceUnavailable:
+		return errors.New("the server is not ready (503)")
+	}
+	if resp.StatusCode/100 == 3 {
+		return fmt.Errorf("the server sends elsewhere (%s): set its final address", resp.Status)
+	}
+	return fmt.Errorf("%s: this is not an answer of Oriel's SQL: %.200q", resp.Status, body)
+}
