@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -22,6 +23,9 @@ type group struct {
 	maxRows int
 	tables  map[string]Table
 	nodes   map[string]*node
+	source  string // the table that $__source means
+	filter  string // the condition on it, if the request has filters
+	dest    string // folder for INTO
 
 	mu    sync.Mutex // guards what follows
 	files map[string]*future
@@ -195,6 +199,9 @@ func (g *group) choose(ctx context.Context, shape *Shape) (*input, error) {
 		in.views = append(in.views, v)
 	}
 	in.views = append(in.views, views...)
+	if g.filter != "" {
+		in.etags = append(in.etags, "filter\x00"+g.filter)
+	}
 	return in, nil
 }
 
@@ -434,6 +441,7 @@ func (g *group) write(ctx context.Context, n *node, file string) error {
 	if name == "" {
 		name = n.RefID + "-" + time.Now().UTC().Format("20060102T150405.000Z")
 	}
+	name = path.Join(g.dest, name)
 	if err := g.needs.Destination.Put(ctx, name+"."+n.exp.Dest.Format, file); err != nil {
 		return fmt.Errorf("write %q: %w", name, err)
 	}

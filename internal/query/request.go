@@ -25,6 +25,12 @@ type Request struct {
 	MaxRows    int                 `json:"max_rows,omitempty"`
 	Queries    []Query             `json:"queries"`
 	Variables  map[string]Variable `json:"variables,omitempty"`
+	// Source is the table that $__source means; the configuration's if empty.
+	Source string `json:"source,omitempty"`
+	// Dest is a folder below the destination that INTO $__dest writes to.
+	Dest string `json:"dest,omitempty"`
+	// Filters are conditions on the rows of the source, a view.
+	Filters []Filter `json:"filters,omitempty"`
 }
 
 // Query is one query of a request.

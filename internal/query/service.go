@@ -113,10 +113,14 @@ func (s *Service) Do(ctx context.Context, req *Request) (answers []*Answer, done
 	for _, t := range tables {
 		g.tables[t.Name] = t
 	}
+	if err := g.setUp(req); err != nil {
+		forget()
+		return nil, nil, err
+	}
 	for i := range req.Queries {
 		q := &req.Queries[i]
 		n := &node{Query: q}
-		n.exp, n.err = s.expand(q, req, span, every, g.tables)
+		n.exp, n.err = s.expand(q, req, span, every, g.source, g.tables)
 		g.nodes[q.RefID] = n
 	}
 	link(g.nodes)
@@ -150,15 +154,15 @@ func (s *Service) Close() {
 }
 
 // expand makes plain SQL of a query.
-func (s *Service) expand(q *Query, req *Request, span Range, every time.Duration, tables map[string]Table) (*Expansion, error) {
-	scope := &Scope{Range: span, Interval: every, Source: s.cfg.Source, TimeColumn: q.TimeColumn, Dialect: s.needs.Dialect, Variables: map[string][]string{}}
+func (s *Service) expand(q *Query, req *Request, span Range, every time.Duration, source string, tables map[string]Table) (*Expansion, error) {
+	scope := &Scope{Range: span, Interval: every, Source: source, TimeColumn: q.TimeColumn, Dialect: s.needs.Dialect, Variables: map[string][]string{}}
 	for name, values := range req.Variables {
 		scope.Variables[name] = values
 	}
-	if times := tables[s.cfg.Source].Times; len(times) > 0 {
+	if times := tables[source].Times; len(times) > 0 {
 		// The time column of a chart is often one that the query makes (AS time); a filter needs one that the table has.
 		known := false
-		for _, c := range tables[s.cfg.Source].Columns {
+		for _, c := range tables[source].Columns {
 			known = known || c.Name == q.TimeColumn
 		}
 		if !known {
