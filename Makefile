@@ -4,7 +4,7 @@ TOOLS := $(CURDIR)/.tools
 LINT := $(TOOLS)/golangci-lint-2.15.0
 FUZZTIME ?= 60s
 
-.PHONY: demo test build lint fuzz e2e bench generate check-go check-gcc
+.PHONY: demo test build lint fuzz e2e bench generate plugin plugin-all check-go check-gcc check-node
 .DEFAULT_GOAL := build
 
 build: check-go check-gcc ## the program: bin/oriel
@@ -15,6 +15,27 @@ demo: build ## run it on traffic that it makes itself
 
 test: check-go check-gcc ## unit, golden, script and rule tests, with the race detector
 	go test -race ./...
+	cd grafana/plugin && go test ./...
+	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory test-plugin; elif [ "$(CI)" = true ]; then echo "Node is missing"; exit 1; else echo "Node is missing: the plug-in's front-end was not tested"; fi
+
+test-plugin: grafana/plugin/node_modules
+	cd grafana/plugin && npx tsc --noEmit && npx vitest run
+
+grafana/plugin/node_modules: grafana/plugin/package-lock.json
+	cd grafana/plugin && npm ci --ignore-scripts --no-audit --no-fund && touch node_modules
+
+PLUGIN_OS := linux darwin windows
+PLUGIN_ARCH := amd64 arm64
+
+plugin: check-go check-node grafana/plugin/node_modules ## the data source plug-in for this machine: grafana/plugin/dist
+	cd grafana/plugin && node build.mjs
+	cd grafana/plugin && CGO_ENABLED=0 go build -ldflags '-s -w' -o dist/gpx_oriel_$$(go env GOOS)_$$(go env GOARCH)$$(go env GOEXE) ./pkg
+
+plugin-all: plugin ## for all platforms, packed as Grafana wants it: bin/oriel-sql-datasource.zip
+	cd grafana/plugin && for os in $(PLUGIN_OS); do for arch in $(PLUGIN_ARCH); do \
+		CGO_ENABLED=0 GOOS=$$os GOARCH=$$arch go build -ldflags '-s -w' -o dist/gpx_oriel_$${os}_$${arch}$$([ $$os = windows ] && echo .exe) ./pkg || exit 1; done; done
+	rm -rf bin/oriel-sql-datasource bin/oriel-sql-datasource.zip && mkdir -p bin && cp -r grafana/plugin/dist bin/oriel-sql-datasource
+	cd bin && go run ../grafana/plugin/pack oriel-sql-datasource oriel-sql-datasource.zip
 
 lint: check-go $(LINT)
 	$(LINT) run ./...
@@ -37,6 +58,9 @@ bench: check-go ## speed and memory beside the peers; takes some minutes
 
 check-go:
 	@command -v go >/dev/null || { echo "Go is missing: https://go.dev/dl (1.26 or newer)"; exit 1; }
+
+check-node:
+	@command -v npm >/dev/null || { echo "Node is missing (20 or newer): https://nodejs.org, or apt-get install nodejs npm"; exit 1; }
 
 check-gcc:
 	@command -v gcc >/dev/null || { echo "gcc is missing (DuckDB and the race detector need it): apt-get install gcc, or your system's compiler package"; exit 1; }

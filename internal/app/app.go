@@ -57,6 +57,7 @@ func rootCommand() *cobra.Command {
 		flowsCommand(),
 		pkiCommand(),
 		tunnelCommand(),
+		grafanaCommand(),
 		checkCommand(),
 		versionCommand(),
 	)

@@ -1,0 +1,26 @@
+package e2e
+
+import (
+	"os"
+	"os/exec"
+	"testing"
+	"time"
+
+	"github.com/orielhq/oriel/internal/proctest"
+)
+
+// TestGrafanaPlugin asks the demo for every bundled SQL panel through the
+// plug-in's executable, in the protocol that Grafana speaks with it.
+func TestGrafanaPlugin(t *testing.T) {
+	t.Parallel()
+	base, _ := serve(t, "demo")
+	proctest.Eventually(t, time.Minute, func() (bool, string) {
+		out, err := exec.Command(oriel, "sql", "--url", base, "-o", "csv", "SELECT count(DISTINCT provider) AS n FROM flows").CombinedOutput()
+		return err == nil && string(out) == "n\n4\n", string(out)
+	})
+	test := exec.Command("go", "test", "-count=1", "-run", "TestBundledPanels", "./pkg")
+	test.Dir, test.Env = "../grafana/plugin", append(os.Environ(), "ORIEL_URL="+base)
+	if out, err := test.CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, tail(string(out)))
+	}
+}

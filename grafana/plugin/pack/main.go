@@ -1,0 +1,53 @@
+// Command pack makes a zip of a folder, with executables marked as such.
+package main
+
+import (
+	"archive/zip"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+func main() {
+	if len(os.Args) != 3 {
+		fmt.Fprintln(os.Stderr, "usage: pack FOLDER ZIP")
+		os.Exit(2)
+	}
+	if err := pack(os.Args[1], os.Args[2]); err != nil {
+		fmt.Fprintln(os.Stderr, "pack:", err)
+		os.Exit(1)
+	}
+}
+
+func pack(folder, to string) (err error) {
+	out, err := os.Create(to)
+	if err != nil {
+		return err
+	}
+	z := zip.NewWriter(out)
+	defer func() { err = errors.Join(err, z.Close(), out.Close()) }()
+	return filepath.WalkDir(folder, func(name string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		h := &zip.FileHeader{Name: filepath.ToSlash(name), Method: zip.Deflate}
+		h.SetMode(0o644)
+		if strings.HasPrefix(d.Name(), "gpx_") {
+			h.SetMode(0o755)
+		}
+		w, err := z.CreateHeader(h)
+		if err != nil {
+			return err
+		}
+		f, err := os.Open(name)
+		if err != nil {
+			return err
+		}
+		_, err = io.Copy(w, f)
+		return errors.Join(err, f.Close())
+	})
+}

@@ -1,0 +1,282 @@
+// Package provisioning writes what makes a Grafana show Oriel: data sources,
+// dashboards, alert rules and the plug-in; and what hardens one: its settings,
+// secrets, firewall rules and unit.
+package provisioning
+
+import (
+	"bytes"
+	"cmp"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/goccy/go-yaml"
+
+	"github.com/orielhq/oriel/grafana"
+)
+
+// Plugin is the id of the data source plug-in.
+const Plugin = "oriel-sql-datasource"
+
+// UIDs of the data sources.
+const (
+	UIDPrometheus   = "oriel-prometheus"
+	UIDSQL          = "oriel-sql"
+	UIDAlertmanager = "oriel-alertmanager"
+)
+
+// How alert rules come into Grafana.
+const (
+	AlertsDatasource = "datasource" // Oriel's own engine evaluates them, Grafana shows them
+	AlertsGrafana    = "grafana"    // Grafana evaluates copies
+	AlertsNone       = "none"
+)
+
+// Config says what to write.
+type Config struct {
+	Dir        string // where Grafana's provisioning, dashboards and plugins are
+	SeenAs     string // where Grafana sees Dir; Dir itself if empty
+	PluginsDir string // where the plug-in goes; Dir/plugins if empty
+	PluginFrom string // the built plug-in, a directory; none if empty
+	URL        string // of Oriel, as Grafana reaches it
+	// BasicAuthUser and the file with the password, as Grafana sees it; none if empty.
+	BasicAuthUser, PasswordFile string
+	CAFile                      string // CA of Oriel's certificate, as Grafana sees it
+	Alerts                      string // one of the constants
+}
+
+// Validate names the first thing that makes no sense.
+func (c *Config) Validate() error {
+	u, err := url.Parse(c.URL)
+	switch {
+	case c.Dir == "":
+		return errors.New("no directory")
+	case err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https":
+		return fmt.Errorf("url %q: want http://HOST:PORT or https://HOST:PORT", c.URL)
+	case u.User != nil:
+		return errors.New("url: a password in it would be readable for everybody: use a file")
+	case !slices.Contains([]string{AlertsDatasource, AlertsGrafana, AlertsNone}, c.Alerts):
+		return fmt.Errorf("alerts %q: want datasource, grafana or none", c.Alerts)
+	case (c.BasicAuthUser == "") != (c.PasswordFile == ""):
+		return errors.New("give both the user and the file with the password, or none")
+	}
+	return nil
+}
+
+// File is one file of a set, by its place below a directory.
+type File struct {
+	Path string // absolute
+	Data []byte
+	Mode fs.FileMode
+	// Keep leaves a file alone that is there already: a generated secret.
+	Keep bool
+}
+
+// Files returns all files that make a Grafana show Oriel, sorted by path.
+func (c *Config) Files() ([]File, error) {
+	if err := c.Validate(); err != nil {
+		return nil, err
+	}
+	dir, err := filepath.Abs(c.Dir)
+	if err != nil {
+		return nil, err
+	}
+	var files []File
+	add := func(name string, data []byte) {
+		files = append(files, File{Path: filepath.Join(dir, filepath.FromSlash(name)), Data: data, Mode: 0o644})
+	}
+	sources, err := c.dataSources()
+	if err != nil {
+		return nil, err
+	}
+	add("provisioning/datasources/oriel.yaml", sources)
+	provider, err := document(map[string]any{"apiVersion": 1, "providers": []any{map[string]any{
+		"name": "Oriel", "orgId": 1, "folder": "Oriel", "folderUid": "oriel", "type": "file", "disableDeletion": true, "allowUiUpdates": false,
+		"updateIntervalSeconds": 60, "options": map[string]any{"path": path.Join(filepath.ToSlash(cmp.Or(c.SeenAs, dir)), "dashboards", "oriel")},
+	}}})
+	if err != nil {
+		return nil, err
+	}
+	add("provisioning/dashboards/oriel.yaml", provider)
+	boards, err := fs.Glob(grafana.Dashboards, "dashboards/*.json")
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range boards {
+		data, err := grafana.Dashboards.ReadFile(name)
+		if err != nil {
+			return nil, err
+		}
+		add("dashboards/oriel/"+path.Base(name), data)
+	}
+	if c.Alerts == AlertsGrafana {
+		alerts, err := managedAlerts()
+		if err != nil {
+			return nil, err
+		}
+		add("provisioning/alerting/oriel.yaml", alerts)
+	}
+	plugin, err := c.plugin(dir)
+	if err != nil {
+		return nil, err
+	}
+	files = append(files, plugin...)
+	slices.SortFunc(files, func(a, b File) int { return strings.Compare(a.Path, b.Path) })
+	return files, nil
+}
+
+const head = "# Written by `oriel grafana provision`; changes are overwritten.\n"
+
+func document(v any) ([]byte, error) {
+	b, err := yaml.MarshalWithOptions(v, yaml.UseLiteralStyleIfMultiline(true))
+	return append([]byte(head), b...), err
+}
+
+// dataSources is Prometheus, SQL and Alertmanager, all at Oriel.
+func (c *Config) dataSources() ([]byte, error) {
+	var list []any
+	add := func(name, uid, kind, url string, jsonData map[string]any) {
+		d := map[string]any{"name": name, "uid": uid, "type": kind, "orgId": 1, "access": "proxy", "url": url, "editable": false, "jsonData": jsonData}
+		secure := map[string]any{}
+		if c.BasicAuthUser != "" {
+			d["basicAuth"], d["basicAuthUser"] = true, c.BasicAuthUser
+			secure["basicAuthPassword"] = "$__file{" + c.PasswordFile + "}"
+		}
+		if c.CAFile != "" {
+			jsonData["tlsAuthWithCACert"] = true
+			secure["tlsCACert"] = "$__file{" + c.CAFile + "}"
+		}
+		if len(secure) > 0 {
+			d["secureJsonData"] = secure
+		}
+		list = append(list, d)
+	}
+	base := strings.TrimSuffix(c.URL, "/")
+	add("Oriel", UIDPrometheus, "prometheus", base, map[string]any{
+		"httpMethod": "POST", "prometheusType": "Prometheus", "timeInterval": "10s", "manageAlerts": true, "alertmanagerUid": UIDAlertmanager,
+	})
+	add("Oriel SQL", UIDSQL, Plugin, base, map[string]any{"queryTimeout": 60, "maxRows": 100_000})
+	add("Oriel Alertmanager", UIDAlertmanager, "alertmanager", base+"/alertmanager", map[string]any{"implementation": "prometheus", "handleGrafanaManagedAlerts": false})
+	return document(map[string]any{"apiVersion": 1, "prune": false, "datasources": list})
+}
+
+// plugin is the built plug-in's files.
+func (c *Config) plugin(dir string) ([]File, error) {
+	if c.PluginFrom == "" {
+		return nil, nil
+	}
+	if _, err := os.Stat(filepath.Join(c.PluginFrom, "plugin.json")); err != nil {
+		return nil, fmt.Errorf("plug-in: %w", err)
+	}
+	to := cmp.Or(c.PluginsDir, filepath.Join(dir, "plugins"))
+	to, err := filepath.Abs(to)
+	if err != nil {
+		return nil, err
+	}
+	var files []File
+	err = filepath.WalkDir(c.PluginFrom, func(name string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		rel, err := filepath.Rel(c.PluginFrom, name)
+		if err != nil {
+			return err
+		}
+		data, err := os.ReadFile(name)
+		mode := fs.FileMode(0o644)
+		if strings.HasPrefix(filepath.Base(name), "gpx_") {
+			mode = 0o755
+		}
+		files = append(files, File{Path: filepath.Join(to, Plugin, rel), Data: data, Mode: mode})
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("plug-in: %w", err)
+	}
+	return files, nil
+}
+
+// Difference is what a file is not yet.
+type Difference struct {
+	Path string
+	What string // missing, differs, mode 0644 instead of 0600
+}
+
+// Check compares files with what is there.
+func Check(files []File) ([]Difference, error) {
+	var found []Difference
+	for _, f := range files {
+		info, err := os.Stat(f.Path)
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			found = append(found, Difference{f.Path, "missing"})
+			continue
+		case err != nil:
+			return nil, err
+		}
+		if !f.Keep {
+			data, err := os.ReadFile(f.Path)
+			if err != nil {
+				return nil, err
+			}
+			if !bytes.Equal(data, f.Data) {
+				found = append(found, Difference{f.Path, "differs"})
+				continue
+			}
+		}
+		if mode := info.Mode().Perm(); mode != f.Mode && (f.Mode == 0o600 || mode&f.Mode != f.Mode) {
+			found = append(found, Difference{f.Path, fmt.Sprintf("mode %04o instead of %04o", mode, f.Mode)})
+		}
+	}
+	return found, nil
+}
+
+// Write makes files what they should be, each wholly or not at all, and
+// returns what it changed.
+func Write(files []File) ([]Difference, error) {
+	differences, err := Check(files)
+	if err != nil {
+		return nil, err
+	}
+	for i, d := range differences {
+		f := files[slices.IndexFunc(files, func(f File) bool { return f.Path == d.Path })]
+		if strings.HasPrefix(d.What, "mode") {
+			err = os.Chmod(f.Path, f.Mode)
+		} else {
+			err = write(f)
+		}
+		if err != nil {
+			return differences[:i], err
+		}
+	}
+	return differences, nil
+}
+
+func write(f File) error {
+	dirMode := fs.FileMode(0o755)
+	if f.Mode == 0o600 {
+		dirMode = 0o700
+	}
+	if err := os.MkdirAll(filepath.Dir(f.Path), dirMode); err != nil {
+		return err
+	}
+	tmp, err := os.CreateTemp(filepath.Dir(f.Path), ".oriel-*")
+	if err != nil {
+		return err
+	}
+	_, err = tmp.Write(f.Data)
+	err = errors.Join(err, tmp.Chmod(f.Mode), tmp.Sync(), tmp.Close())
+	if err == nil {
+		err = os.Rename(tmp.Name(), f.Path)
+	}
+	if err != nil {
+		_ = os.Remove(tmp.Name())
+	}
+	return err
+}
