@@ -79,7 +79,7 @@ func in(url string) *pluginv2.PluginContext {
 	return &pluginv2.PluginContext{
 		OrgId: 1, PluginId: "oriel-sql-datasource",
 		DataSourceInstanceSettings: &pluginv2.DataSourceInstanceSettings{
-			Id: 1, Uid: "u", Name: "Oriel SQL", Url: url, JsonData: []byte(`{}`), LastUpdatedMS: 1,
+			Uid: "u", Name: "Oriel SQL", Url: url, JsonData: []byte(`{}`), LastUpdatedMS: 1,
 			DecryptedSecureJsonData: map[string]string{"bearerToken": "s3cret"},
 		},
 	}

@@ -13,6 +13,6 @@ import (
 func main() {
 	if err := datasource.Manage(plugin.ID, plugin.New, datasource.ManageOpts{}); err != nil {
 		log.DefaultLogger.Error("end", "error", err.Error())
-		os.Exit(1)
+		os.Exit(1) //nolint:forbidigo // it is a command
 	}
 }

@@ -46,7 +46,7 @@ func newColumn(t arrow.DataType, nullable bool) (column, error) {
 			}
 		}}, nil
 	}
-	return nil, fmt.Errorf("Arrow type %s is not known", t)
+	return nil, fmt.Errorf("type %s of Arrow is not known", t)
 }
 
 type values[T any, A arrow.Array] struct {

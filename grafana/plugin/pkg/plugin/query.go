@@ -135,7 +135,7 @@ func (s *frames) batch(ref string, batch arrow.RecordBatch) error { return s.bui
 func (s *frames) end(ref string, t tail) error {
 	if t.Error != nil {
 		s.done[ref] = failure(backend.StatusBadRequest, t.Error.Error())
-		return nil
+		return nil //nolint:nilerr // it is the query's, not the stream's
 	}
 	answer := backend.DataResponse{Status: backend.StatusOK}
 	if b := s.building[ref]; b != nil {

@@ -81,7 +81,7 @@ func (g *group) add(d *Datasource, q backend.DataQuery, m model) bool {
 	if len(g.Queries) > 0 && !g.fits(&r) {
 		return false
 	}
-	if _, taken := g.text(q.RefID); taken && !(g.hidden[q.RefID] && g.same(q.RefID, m.RawSQL)) {
+	if _, taken := g.text(q.RefID); taken && (!g.hidden[q.RefID] || !g.same(q.RefID, m.RawSQL)) {
 		return false
 	}
 	for ref, sql := range m.Prev {

@@ -21,8 +21,11 @@ import (
 func BenchmarkMillionRows(b *testing.B) {
 	const million = 1_000_000
 	fields := []arrow.Field{
-		{Name: "time", Type: nanoUTC}, {Name: "n", Type: arrow.PrimitiveTypes.Int64}, {Name: "x", Type: arrow.PrimitiveTypes.Float64},
-		{Name: "ip", Type: arrow.BinaryTypes.String}, {Name: "ok", Type: arrow.FixedWidthTypes.Boolean},
+		{Name: "time", Type: nanoUTC},
+		{Name: "n", Type: arrow.PrimitiveTypes.Int64},
+		{Name: "x", Type: arrow.PrimitiveTypes.Float64},
+		{Name: "ip", Type: arrow.BinaryTypes.String},
+		{Name: "ok", Type: arrow.FixedWidthTypes.Boolean},
 	}
 	var stream bytes.Buffer
 	out := ipc.NewWriter(&stream, ipc.WithSchema(arrow.NewSchema(fields, nil)))
