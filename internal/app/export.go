@@ -217,6 +217,7 @@ func export(cmd *cobra.Command, log *slog.Logger, web server.Config, path, name 
 	g, ctx := errgroup.WithContext(cmd.Context())
 	g.Go(func() error { return job.Run(ctx) })
 	g.Go(func() error { return srv.Run(ctx) })
+	g.Go(func() error { keepSmall(ctx); return nil })
 	return g.Wait()
 }
 

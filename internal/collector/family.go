@@ -34,18 +34,20 @@ var labelEscaper = strings.NewReplacer(`\`, `\\`, "\n", `\n`, `"`, `\"`)
 
 // FormatLabels returns pairs of names and values as Labels. Values may be any
 // text; bytes that are not UTF-8 become U+FFFD.
-func FormatLabels(pairs ...string) Labels {
-	var b strings.Builder
+func FormatLabels(pairs ...string) Labels { return Labels(AppendLabels(nil, pairs...)) }
+
+// AppendLabels appends the text that FormatLabels returns.
+func AppendLabels(b []byte, pairs ...string) []byte {
 	for i := 0; i+1 < len(pairs); i += 2 {
 		if i > 0 {
-			b.WriteByte(',')
+			b = append(b, ',')
 		}
-		b.WriteString(pairs[i])
-		b.WriteString(`="`)
-		_, _ = labelEscaper.WriteString(&b, strings.ToValidUTF8(pairs[i+1], "\uFFFD"))
-		b.WriteByte('"')
+		b = append(b, pairs[i]...)
+		b = append(b, `="`...)
+		b = append(b, labelEscaper.Replace(strings.ToValidUTF8(pairs[i+1], "\uFFFD"))...) // neither copies a plain text
+		b = append(b, '"')
 	}
-	return Labels(b.String())
+	return b
 }
 
 // Desc makes *Family a prometheus.Metric, so that it fits through a collector's channel.

@@ -6,7 +6,6 @@ import (
 	"net/netip"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -119,8 +118,8 @@ func (c *compatPage) wgPortal(add addFunc) {
 	peer := func(name, help string, value func(p *peerView) (float64, bool)) {
 		add(name, gauge, help, c.s.eachPeer(func(d *deviceView, p *peerView, yield func(collector.Labels, float64) bool) bool {
 			v, ok := value(p)
-			return !ok || yield(collector.FormatLabels("interface", d.name, "addresses", strings.Join(p.state.allowedTexts, ","),
-				"id", p.state.keyText, "name", p.state.name.friendly, "user", p.state.name.pair("user")), v)
+			return !ok || yield(collector.FormatLabels("interface", d.name, "addresses", joinPrefixes(p.AllowedIPs),
+				"id", p.state.key(), "name", p.state.name.friendly, "user", p.state.name.pair("user")), v)
 		}))
 	}
 	peer("wireguard_peer_received_bytes_total", "Bytes received from the peer.", func(p *peerView) (float64, bool) { return float64(p.ReceiveBytes), true })
@@ -150,17 +149,17 @@ func (c *compatPage) kbknapp(add addFunc) {
 			yield(collector.FormatLabels("interface", d.name, "direction", "tx"), float64(d.transmitted))
 	}))
 	add("wireguard_peer_bytes_total", counter, "Total number of bytes per direction for a peer", c.s.eachPeer(func(d *deviceView, p *peerView, yield func(collector.Labels, float64) bool) bool {
-		return yield(collector.FormatLabels("interface", d.name, "peer", p.state.keyText, "direction", "rx", "alias", p.state.name.friendly), float64(p.ReceiveBytes)) &&
-			yield(collector.FormatLabels("interface", d.name, "peer", p.state.keyText, "direction", "tx", "alias", p.state.name.friendly), float64(p.TransmitBytes))
+		return yield(collector.FormatLabels("interface", d.name, "peer", p.state.key(), "direction", "rx", "alias", p.state.name.friendly), float64(p.ReceiveBytes)) &&
+			yield(collector.FormatLabels("interface", d.name, "peer", p.state.key(), "direction", "tx", "alias", p.state.name.friendly), float64(p.TransmitBytes))
 	}))
 	add("wireguard_duration_since_latest_handshake", gauge, "Duration in milliseconds since latest handshake for a peer", c.s.eachPeer(func(d *deviceView, p *peerView, yield func(collector.Labels, float64) bool) bool {
-		return p.LastHandshake.IsZero() || yield(collector.FormatLabels("interface", d.name, "peer", p.state.keyText, "alias", p.state.name.friendly), float64(p.age(c.now).Milliseconds()))
+		return p.LastHandshake.IsZero() || yield(collector.FormatLabels("interface", d.name, "peer", p.state.key(), "alias", p.state.name.friendly), float64(p.age(c.now).Milliseconds()))
 	}))
 	add("wireguard_peer_endpoint", gauge, "Peers info. static value", c.s.eachPeer(func(d *deviceView, p *peerView, yield func(collector.Labels, float64) bool) bool {
 		if !p.Endpoint.IsValid() || !c.cfg.EndpointLabel {
 			return true
 		}
-		return yield(collector.FormatLabels("interface", d.name, "endpoint_ip", p.Endpoint.Addr().WithZone("").String(), "peer", p.state.keyText, "alias", p.state.name.friendly), 1)
+		return yield(collector.FormatLabels("interface", d.name, "endpoint_ip", p.Endpoint.Addr().WithZone("").String(), "peer", p.state.key(), "alias", p.state.name.friendly), 1)
 	}))
 	add("wireguard_scrape_duration_milliseconds", gauge, "Duration in milliseconds of the scrape", func(yield func(collector.Labels, float64) bool) {
 		yield("", float64(c.s.took.Milliseconds()))
@@ -191,7 +190,7 @@ func (c *compatPage) telegraf(add addFunc) {
 	gauges := func(name string, value func(p *peerView) (float64, bool)) {
 		add(name, gauge, help, c.s.perState(func(p *peerView) (collector.Labels, float64, bool) {
 			v, ok := value(p)
-			return p.state.mdlayher, v, ok
+			return p.state.mdlayher(), v, ok
 		}))
 	}
 	gauges("wireguard_peer_rx_bytes", func(p *peerView) (float64, bool) { return float64(p.ReceiveBytes), true })
@@ -201,12 +200,12 @@ func (c *compatPage) telegraf(add addFunc) {
 	})
 	fields := func(name string, value func(p *peerView) float64) {
 		add(name, gauge, help, c.s.perState(func(p *peerView) (collector.Labels, float64, bool) {
-			labels := p.state.mdlayher
+			labels := p.state.mdlayher()
 			if p.Endpoint.IsValid() && c.cfg.EndpointLabel {
 				labels += "," + collector.FormatLabels("endpoint", p.Endpoint.String())
 			}
 			if len(p.AllowedIPs) > 0 {
-				labels += "," + collector.FormatLabels("allowed_peer_cidr", strings.Join(p.state.allowedTexts, ","))
+				labels += "," + collector.FormatLabels("allowed_peer_cidr", joinPrefixes(p.AllowedIPs))
 			}
 			return labels, value(p), true
 		}))
@@ -224,7 +223,7 @@ func (c *compatPage) netdata(add addFunc) {
 	}))
 	add("netdata_wireguard_peer_latest_handshake_ago_seconds_average", gauge, "Peer time elapsed since the latest handshake",
 		c.s.eachPeer(func(d *deviceView, p *peerView, yield func(collector.Labels, float64) bool) bool {
-			return p.LastHandshake.IsZero() || yield(collector.FormatLabels("family", "peer latest handshake", "dimension", "time", "device", d.name, "public_key", p.state.keyText), float64(int64(p.age(c.now).Seconds())))
+			return p.LastHandshake.IsZero() || yield(collector.FormatLabels("family", "peer latest handshake", "dimension", "time", "device", d.name, "public_key", p.state.key()), float64(int64(p.age(c.now).Seconds())))
 		}))
 }
 
@@ -248,14 +247,14 @@ type onceEach map[collector.Labels]bool
 func (o onceEach) labels(p *peerView, format func(name string) []string) collector.Labels {
 	name := p.state.name.friendly
 	if name == "" {
-		name = p.state.keyText
+		name = p.state.key()
 	}
 	labels := collector.FormatLabels(format(name)...)
 	if o[labels] {
-		labels = collector.FormatLabels(format(name + " " + p.state.keyText)...)
+		labels = collector.FormatLabels(format(name + " " + p.state.key())...)
 	}
 	for n := 2; o[labels]; n++ {
-		labels = collector.FormatLabels(format(name + " " + p.state.keyText + " " + strconv.Itoa(n))...)
+		labels = collector.FormatLabels(format(name + " " + p.state.key() + " " + strconv.Itoa(n))...)
 	}
 	o[labels] = true
 	return labels

@@ -63,7 +63,7 @@ func (c *Collector) round(ctx context.Context) []due {
 	for _, d := range s.devices {
 		for i := range d.peers {
 			p := &d.peers[i]
-			if c.cfg.Probe.wants(p.state.keyText, p.state.name.friendly) {
+			if c.cfg.Probe.wants(p.state.key(), p.state.name.friendly) {
 				id := peerID{d.name, p.PublicKey}
 				list = append(list, due{id, c.probes.offset(id)})
 			}
@@ -76,7 +76,7 @@ func (c *Collector) round(ctx context.Context) []due {
 // probeOne probes a peer, unless that would wake it or cannot be done.
 func (c *Collector) probeOne(ctx context.Context, view *deviceView, p *peerView) {
 	id := peerID{view.name, p.PublicKey}
-	addr := c.cfg.Probe.target(p.state.keyText, p.state.name.friendly, p.AllowedIPs)
+	addr := c.cfg.Probe.target(p.state.key(), p.state.name.friendly, p.AllowedIPs)
 	result := ""
 	switch {
 	case !view.iface.known:

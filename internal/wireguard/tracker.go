@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"net/netip"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -42,11 +41,10 @@ type deviceView struct {
 
 type peerView struct {
 	*Peer
-	state    *peerState
-	moved    uint64 // endpoint changes up to this snapshot
-	flaps    uint64 // times it went up or down up to this snapshot
-	previous Key    // the key that this one replaced; zero if none
-	takenBy  Key    // who has the addresses of a peer that lost them all; zero if none
+	state *peerState
+	moved uint64 // endpoint changes up to this snapshot
+	flaps uint64 // times it went up or down up to this snapshot
+	links *links // nil if there are none
 }
 
 type errorCount struct {
@@ -83,15 +81,17 @@ func (s *snapshot) err() error {
 // tracker remembers, from reading to reading, what the devices do not count
 // themselves. Only one update runs at a time.
 type tracker struct {
-	cfg     Config
-	log     *slog.Logger
-	iface   func(string) iface
-	names   nameSource
-	devices map[string]*deviceState
-	errs    map[[2]string]uint64
-	failing map[string]string // device -> reason already logged
-	history *history
-	pending []PeerEvent // of the update under way
+	cfg      Config
+	log      *slog.Logger
+	iface    func(string) iface
+	names    nameSource
+	nameless name   // of peers of whom nothing is known
+	text     []byte // in which label texts are made
+	devices  map[string]*deviceState
+	errs     map[[2]string]uint64
+	failing  map[string]string // device -> reason already logged
+	history  *history
+	pending  []PeerEvent // of the update under way
 }
 
 type deviceState struct {
@@ -101,33 +101,26 @@ type deviceState struct {
 	removed   uint64
 	rekeyed   uint64
 	seen      uint64 // the reading that saw a peer last
+	last      []Peer // of the last reading
 	owners    ownership
 	events    map[string]uint64
 
 	received, transmitted uint64
 }
 
-// peerState is what belongs to a peer from reading to reading. The label texts
-// that several metrics use are made once; others are built as they are written.
+// peerState is what belongs to a peer from reading to reading. There may be
+// tens of thousands: what can be made when it is asked for is not kept.
 type peerState struct {
 	seen     uint64
 	endpoint netip.AddrPort
 	moved    uint64
-	allowed  []netip.Prefix
-	name     name
+	name     *name
 	created  time.Time // zero if it was there at the first reading
-	up       bool
 	flaps    uint64
-	previous Key
-	takenBy  Key
+	links    *links
 	latest   *Peer // of the last reading
-
-	keyText      string
-	allowedTexts []string
-
-	mdlayher   collector.Labels // device, public_key
-	mindflavor collector.Labels // interface, public_key, allowed_ips ...
-	oriel      collector.Labels // device, interface, public_key
+	labels   peerLabels
+	up       bool
 }
 
 func newTracker(cfg Config, iface func(string) iface, log *slog.Logger) *tracker {
@@ -229,13 +222,14 @@ func (t *tracker) take(view *deviceView, r reading, renamed bool, at time.Time) 
 		delete(state.peers, key)
 	}
 	if readdressed || len(gone) > 0 {
-		for _, h := range state.owners.update(d.Peers, at) {
+		for _, h := range state.owners.update(state.last, d.Peers, at) {
 			t.judge(state, view, h, at)
 		}
 	}
+	state.last = d.Peers
 	for i := range d.Peers {
 		p := state.peers[d.Peers[i].PublicKey]
-		view.peers[i] = peerView{Peer: &d.Peers[i], state: p, moved: p.moved, flaps: p.flaps, previous: p.previous, takenBy: p.takenBy}
+		view.peers[i] = peerView{Peer: &d.Peers[i], state: p, moved: p.moved, flaps: p.flaps, links: p.links}
 	}
 	view.created, view.removed, view.rekeyed = state.created, state.removed, state.rekeyed
 	view.received, view.transmitted = state.received, state.transmitted
@@ -267,7 +261,7 @@ func (t *tracker) takePeer(state *deviceState, view *deviceView, peer *Peer, kno
 		}
 	}
 	before := p
-	readdressed = added || !slices.Equal(p.allowed, peer.AllowedIPs)
+	readdressed = added || !slices.Equal(p.latest.AllowedIPs, peer.AllowedIPs)
 	if readdressed || renamed || p.endpoint != peer.Endpoint {
 		p = t.refresh(view.name, peer, p)
 		state.peers[peer.PublicKey] = p
@@ -275,8 +269,8 @@ func (t *tracker) takePeer(state *deviceState, view *deviceView, peer *Peer, kno
 	state.received += growth(p.latest, peer, func(p *Peer) uint64 { return p.ReceiveBytes })
 	state.transmitted += growth(p.latest, peer, func(p *Peer) uint64 { return p.TransmitBytes })
 	p.seen, p.latest = state.seen, peer
-	if len(p.allowed) > 0 {
-		p.takenBy = Key{}
+	if len(peer.AllowedIPs) > 0 && p.links.heir() != (Key{}) {
+		p.links = &links{previous: p.links.old()}
 	}
 	if added && known {
 		t.happened(state, view, EventCreated, peer.PublicKey, peer, at, nil)
@@ -318,60 +312,23 @@ func (p *Peer) up(cfg Config, at time.Time) bool {
 func (t *tracker) refresh(device string, peer *Peer, old *peerState) *peerState {
 	fresh := *old
 	p := &fresh
-	p.endpoint, p.allowed, p.name = peer.Endpoint, peer.AllowedIPs, t.names.of(peer.PublicKey)
+	p.endpoint, p.name = peer.Endpoint, t.nameOf(peer.PublicKey)
 	if old.endpoint.IsValid() && peer.Endpoint.IsValid() && old.endpoint != peer.Endpoint {
 		p.moved++
 	}
 	if !peer.Endpoint.IsValid() {
 		p.endpoint = old.endpoint // it may come back to the same place
 	}
-	key := peer.PublicKey.String()
-	p.keyText, p.allowedTexts = key, prefixTexts(peer.AllowedIPs)
-	p.mdlayher = collector.FormatLabels("device", device, "public_key", key)
-	p.oriel = collector.FormatLabels("device", device, "interface", device, "public_key", key)
-	p.mindflavor = collector.FormatLabels(t.mindflavorLabels(device, key, peer, p.name)...)
+	p.labels = t.labels(device, peer, p.name)
 	return p
 }
 
-// mindflavorLabels are MindFlavor's labels in its order (spec: options -s and -r).
-func (t *tracker) mindflavorLabels(device, key string, peer *Peer, n name) []string {
-	labels := []string{"interface", device, "public_key", key}
-	if !t.cfg.SeparateAllowedIPs {
-		labels = append(labels, "allowed_ips", allowedText(peer.AllowedIPs))
+// nameOf returns what is known of a peer. Those without a name share one value.
+func (t *tracker) nameOf(key Key) *name {
+	if n := t.names.of(key); n.friendly != "" || len(n.pairs) > 0 {
+		return &n
 	}
-	if n.friendly != "" {
-		labels = append(labels, "friendly_name", n.friendly)
-	}
-	remote := t.cfg.RemoteIPAndPort && peer.Endpoint.IsValid()
-	if remote {
-		labels = append(labels, "remote_ip", peer.Endpoint.Addr().WithZone("").String())
-	}
-	if t.cfg.SeparateAllowedIPs {
-		for i, p := range peer.AllowedIPs {
-			n := strconv.Itoa(i)
-			labels = append(labels, "allowed_ip_"+n, p.Addr().String(), "allowed_subnet_"+n, strconv.Itoa(p.Bits()))
-		}
-	}
-	labels = append(labels, n.pairs...)
-	if remote {
-		labels = append(labels, "remote_port", strconv.Itoa(int(peer.Endpoint.Port())))
-	}
-	return labels
-}
-
-// allowedText is what `wg show dump` prints.
-func allowedText(list []netip.Prefix) string {
-	if len(list) == 0 {
-		return "(none)"
-	}
-	b := make([]byte, 0, 20*len(list))
-	for i, p := range list {
-		if i > 0 {
-			b = append(b, ',')
-		}
-		b = p.AppendTo(b)
-	}
-	return string(b)
+	return &t.nameless
 }
 
 // addresses returns what is known of a device's own addresses, the nearest source first.
