@@ -89,7 +89,7 @@ func TestProbesGoToWhomTheConfigurationNames(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				p := newProbing(t, func(c *Config) { c.Probe.Peers, c.Probe.Targets = tt.peers, tt.targets })
 				p.peers = []Peer{awakePeer(1, "10.9.80.0/24", "10.9.0.2/32"), awakePeer(2, "10.0.0.0/8", "fd09::3/128"), awakePeer(3, "10.0.0.0/8")}
-				if diff := slices.Compare(slices.Sorted(maps.Keys(p.run(t, 29*time.Second))), tt.want); diff != 0 {
+				if diff := slices.Compare(slices.Sorted(maps.Keys(p.run(t, 31*time.Second))), tt.want); diff != 0 {
 					t.Errorf("asked otherwise than %v", tt.want)
 				}
 			})

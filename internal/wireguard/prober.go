@@ -17,6 +17,7 @@ type due struct {
 // probe asks the peers, round by round, until ctx is done. It shares readings
 // with the scrapes and never holds one up.
 func (c *Collector) probe(ctx context.Context) {
+	defer c.probes.pinger.close()
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	slots := make(chan struct{}, c.cfg.Probe.Concurrency)
@@ -24,6 +25,7 @@ func (c *Collector) probe(ctx context.Context) {
 	for {
 		start := time.Now()
 		c.probes.forget(start)
+		c.probes.pinger.tidy(start)
 		for _, d := range c.round(ctx) {
 			if !pause(ctx, time.Until(start.Add(d.offset))) {
 				return
@@ -91,7 +93,7 @@ func (c *Collector) probeOne(ctx context.Context, view *deviceView, p *peerView)
 		c.probes.count(view.name, result)
 		return
 	}
-	a, err := c.probes.ping(ctx, echoTarget{addr: addr, ifname: view.ifname, space: view.iface.space}, c.cfg.Probe.Count, c.cfg.Probe.Timeout.Std())
+	a, err := c.probes.ping(ctx, echoTarget{addr: addr, ifindex: view.iface.index, space: view.iface.space}, c.cfg.Probe.Count, c.cfg.Probe.Timeout.Std())
 	switch {
 	case ctx.Err() != nil:
 		err = ctx.Err() // neither a success nor a failure
