@@ -59,21 +59,22 @@ const wgEasyConnected = 10 * time.Minute
 // wgEasy is the page of wg-easy v15, /metrics/prometheus. There
 // wireguard_latest_handshake_seconds is an age, and 0 means never.
 func (c *compatPage) wgEasy(add addFunc) {
-	count := func(name string, counts func(p *peerView) bool) {
+	count := func(name string, count func(d *deviceView) int) {
 		add(name, gauge, "", c.s.each(func(d *deviceView, yield func(collector.Labels, float64) bool) bool {
-			n := 0
-			for i := range d.peers {
-				if counts(&d.peers[i]) {
-					n++
-				}
-			}
-			return yield(collector.FormatLabels("interface", d.name), float64(n))
+			return yield(collector.FormatLabels("interface", d.name), float64(count(d)))
 		}))
 	}
-	all := func(*peerView) bool { return true }
+	all := func(d *deviceView) int { return d.device.all() }
 	count("wireguard_configured_peers", all)
 	count("wireguard_enabled_peers", all) // what is not enabled is not on the device
-	count("wireguard_connected_peers", func(p *peerView) bool { return !p.LastHandshake.IsZero() && p.age(c.now) < wgEasyConnected })
+	count("wireguard_connected_peers", func(d *deviceView) (n int) {
+		for i := range d.peers {
+			if p := &d.peers[i]; !p.LastHandshake.IsZero() && p.age(c.now) < wgEasyConnected {
+				n++
+			}
+		}
+		return n
+	})
 	peer := func(name string, t dto.MetricType, help string, value func(p *peerView) float64) {
 		add(name, t, help, func(yield func(collector.Labels, float64) bool) {
 			once := onceEach{}
@@ -142,7 +143,7 @@ func (c *compatPage) kbknapp(add addFunc) {
 		yield("", float64(n))
 	})
 	add("wireguard_peers_total", gauge, "Total number of peers per interfaces", c.s.each(func(d *deviceView, yield func(collector.Labels, float64) bool) bool {
-		return yield(collector.FormatLabels("interface", d.name), float64(len(d.peers)))
+		return yield(collector.FormatLabels("interface", d.name), float64(d.device.all()))
 	}))
 	add("wireguard_bytes_total", counter, "Total number of bytes per direction per interface", c.s.each(func(d *deviceView, yield func(collector.Labels, float64) bool) bool {
 		return yield(collector.FormatLabels("interface", d.name, "direction", "rx"), float64(d.received)) &&
@@ -184,7 +185,7 @@ func (c *compatPage) telegraf(add addFunc) {
 			return yield(collector.FormatLabels("name", d.name, "type", kind), value(d))
 		}))
 	}
-	device("wireguard_device_peers", func(d *deviceView) float64 { return float64(len(d.peers)) })
+	device("wireguard_device_peers", func(d *deviceView) float64 { return float64(d.device.all()) })
 	device("wireguard_device_listen_port", func(d *deviceView) float64 { return float64(d.device.ListenPort) })
 	device("wireguard_device_firewall_mark", func(d *deviceView) float64 { return float64(d.device.FirewallMark) })
 	gauges := func(name string, value func(p *peerView) (float64, bool)) {
@@ -215,11 +216,20 @@ func (c *compatPage) telegraf(add addFunc) {
 	fields("wireguard_peer_protocol_version", func(*peerView) float64 { return 1 })
 }
 
-// netdata has the names that Netdata gives Prometheus for its charts of ages
-// and peers. Its charts of traffic are rates, which a counter gives better.
+// netdata has the names that Netdata gives Prometheus for the charts of its
+// go.d.plugin. Rates are those between the last two readings, and what is sent
+// is negative, as there.
 func (c *compatPage) netdata(add addFunc) {
+	add("netdata_wireguard_device_network_io_B_persec_average", gauge, "Device traffic", c.s.each(func(d *deviceView, yield func(collector.Labels, float64) bool) bool {
+		return !d.rated || yield(collector.FormatLabels("family", "device traffic", "dimension", "receive", "device", d.name), float64(d.rates.receive)) &&
+			yield(collector.FormatLabels("family", "device traffic", "dimension", "transmit", "device", d.name), -float64(d.rates.transmit))
+	}))
+	add("netdata_wireguard_peer_network_io_B_persec_average", gauge, "Peer traffic", c.s.eachPeer(func(d *deviceView, p *peerView, yield func(collector.Labels, float64) bool) bool {
+		return !d.rated || yield(collector.FormatLabels("family", "peer traffic", "dimension", "receive", "device", d.name, "public_key", p.state.key()), float64(p.rates.receive)) &&
+			yield(collector.FormatLabels("family", "peer traffic", "dimension", "transmit", "device", d.name, "public_key", p.state.key()), -float64(p.rates.transmit))
+	}))
 	add("netdata_wireguard_device_peers_peers_average", gauge, "Device peers", c.s.each(func(d *deviceView, yield func(collector.Labels, float64) bool) bool {
-		return yield(collector.FormatLabels("dimension", "peers", "device", d.name), float64(len(d.peers)))
+		return yield(collector.FormatLabels("family", "device peers", "dimension", "peers", "device", d.name), float64(d.device.all()))
 	}))
 	add("netdata_wireguard_peer_latest_handshake_ago_seconds_average", gauge, "Peer time elapsed since the latest handshake",
 		c.s.eachPeer(func(d *deviceView, p *peerView, yield func(collector.Labels, float64) bool) bool {

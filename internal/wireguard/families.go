@@ -148,10 +148,21 @@ func (s *snapshot) perDevice(add addFunc) {
 	device := func(name string, t dto.MetricType, help string, value func(d *deviceView) float64) {
 		add(name, t, help, s.each(func(d *deviceView, yield func(collector.Labels, float64) bool) bool { return yield(d.labels, value(d)) }))
 	}
-	device("wireguard_device_peers", gauge, "Number of peers configured on the device.", func(d *deviceView) float64 { return float64(len(d.peers)) })
+	device("wireguard_device_peers", gauge, "Number of peers configured on the device.", func(d *deviceView) float64 { return float64(d.device.all()) })
 	device("wireguard_peers_created_total", counter, "Peers that have appeared on the device since the exporter started.", func(d *deviceView) float64 { return float64(d.created) })
 	device("wireguard_peers_removed_total", counter, "Peers that have gone from the device since the exporter started.", func(d *deviceView) float64 { return float64(d.removed) })
 	device("wireguard_device_key_changes_total", counter, "Times the device's own key has changed since the exporter started.", func(d *deviceView) float64 { return float64(d.rekeyed) })
+	if s.filtered {
+		add("oriel_wireguard_peers_hidden", gauge, "Peers of the device that the configuration leaves out, by reason.",
+			s.each(func(d *deviceView, yield func(collector.Labels, float64) bool) bool {
+				for _, reason := range []string{hiddenExcluded, hiddenLimit} {
+					if n, ok := d.device.Hidden[reason]; ok && !yield(d.labels+","+collector.FormatLabels("reason", reason), float64(n)) {
+						return false
+					}
+				}
+				return true
+			}))
+	}
 	add("wireguard_peer_events_total", counter, "What has happened to the device's peers since the exporter started, by kind.",
 		s.each(func(d *deviceView, yield func(collector.Labels, float64) bool) bool {
 			for i, e := range events() {

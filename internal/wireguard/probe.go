@@ -6,7 +6,6 @@ import (
 	"math/rand/v2"
 	"net/netip"
 	"path"
-	"slices"
 	"sync"
 	"time"
 
@@ -80,18 +79,7 @@ func (p *Probe) validate() error {
 }
 
 // wants tells whether a peer is to be probed.
-func (p *Probe) wants(key, name string) bool {
-	return slices.ContainsFunc(p.Peers, func(pattern string) bool {
-		// A key may hold what a pattern takes for its own, never the other way round.
-		if pattern == key || pattern == "*" || name != "" && pattern == name {
-			return true
-		}
-		if ok, err := path.Match(pattern, name); err == nil && ok && name != "" {
-			return true
-		}
-		return false
-	})
-}
+func (p *Probe) wants(key, name string) bool { return matchesPeer(p.Peers, key, name) }
 
 // target is the address to ask a peer for. Not valid if there is none.
 func (p *Probe) target(key, name string, allowed []netip.Prefix) netip.Addr {

@@ -20,6 +20,8 @@ type snapshot struct {
 	errs    []errorCount
 	files   []fileView
 	spaces  []spaceView
+	// filtered says that some peers may not be shown.
+	filtered bool
 }
 
 type deviceView struct {
@@ -37,6 +39,9 @@ type deviceView struct {
 	events  []uint64 // counts in the order of events()
 
 	received, transmitted uint64 // by all peers; they survive a peer's removal
+
+	rated bool // whether there have been two readings, and so rates
+	rates rates
 }
 
 type peerView struct {
@@ -45,7 +50,11 @@ type peerView struct {
 	moved uint64 // endpoint changes up to this snapshot
 	flaps uint64 // times it went up or down up to this snapshot
 	links *links // nil if there are none
+	rates rates
 }
+
+// rates are bytes per second since the reading before.
+type rates struct{ receive, transmit float32 }
 
 type errorCount struct {
 	device, reason string
@@ -102,6 +111,9 @@ type deviceState struct {
 	rekeyed   uint64
 	seen      uint64 // the reading that saw a peer last
 	last      []Peer // of the last reading
+	at        time.Time
+	rated     bool // there have been two readings
+	rates     rates
 	owners    ownership
 	events    map[string]uint64
 
@@ -120,6 +132,7 @@ type peerState struct {
 	links    *links
 	latest   *Peer // of the last reading
 	labels   peerLabels
+	rates    rates
 	up       bool
 }
 
@@ -137,7 +150,7 @@ func newTracker(cfg Config, iface func(string) iface, log *slog.Logger) *tracker
 // update takes a reading in.
 func (t *tracker) update(readings []reading, at time.Time) *snapshot {
 	renamed := t.names.refresh()
-	s := &snapshot{at: at}
+	s := &snapshot{at: at, filtered: len(t.cfg.Peers) > 0}
 	present := map[string]bool{}
 	for _, r := range readings {
 		present[r.name] = true
@@ -191,7 +204,8 @@ func (t *tracker) note(r reading) {
 
 // take compares a device with the reading before.
 func (t *tracker) take(view *deviceView, r reading, renamed bool, at time.Time) {
-	d := r.device
+	d := t.shown(view.name, r.device)
+	view.device = d
 	state, known := t.devices[view.name]
 	if !known {
 		state = &deviceState{peers: make(map[Key]*peerState, len(d.Peers)), publicKey: d.PublicKey, events: map[string]uint64{}}
@@ -202,6 +216,8 @@ func (t *tracker) take(view *deviceView, r reading, renamed bool, at time.Time) 
 		state.rekeyed++
 	}
 	state.seen++
+	elapsed := at.Sub(state.at)
+	receivedBefore, transmittedBefore := state.received, state.transmitted
 	readdressed := !known
 	view.peers = make([]peerView, len(d.Peers))
 	for i := range d.Peers {
@@ -226,10 +242,14 @@ func (t *tracker) take(view *deviceView, r reading, renamed bool, at time.Time) 
 			t.judge(state, view, h, at)
 		}
 	}
-	state.last = d.Peers
+	state.last, state.at = d.Peers, at
+	if known && elapsed > 0 {
+		state.rated, state.rates = true, perSecond(state.received-receivedBefore, state.transmitted-transmittedBefore, elapsed)
+	}
+	view.rated, view.rates = state.rated, state.rates
 	for i := range d.Peers {
 		p := state.peers[d.Peers[i].PublicKey]
-		view.peers[i] = peerView{Peer: &d.Peers[i], state: p, moved: p.moved, flaps: p.flaps, links: p.links}
+		view.peers[i] = peerView{Peer: &d.Peers[i], state: p, moved: p.moved, flaps: p.flaps, links: p.links, rates: p.rates}
 	}
 	view.created, view.removed, view.rekeyed = state.created, state.removed, state.rekeyed
 	view.received, view.transmitted = state.received, state.transmitted
@@ -246,7 +266,7 @@ func (t *tracker) take(view *deviceView, r reading, renamed bool, at time.Time) 
 	default:
 		view.iface = *r.iface
 	}
-	view.pool = ipv4Pool(t.addresses(view.name, view.iface), d.Peers)
+	view.pool = ipv4Pool(t.addresses(view.name, view.iface), r.device.Peers)
 }
 
 // takePeer compares a peer with the reading before, and tells whether its allowed IPs are new.
@@ -266,8 +286,12 @@ func (t *tracker) takePeer(state *deviceState, view *deviceView, peer *Peer, kno
 		p = t.refresh(view.name, peer, p)
 		state.peers[peer.PublicKey] = p
 	}
-	state.received += growth(p.latest, peer, func(p *Peer) uint64 { return p.ReceiveBytes })
-	state.transmitted += growth(p.latest, peer, func(p *Peer) uint64 { return p.TransmitBytes })
+	received := growth(p.latest, peer, func(p *Peer) uint64 { return p.ReceiveBytes })
+	transmitted := growth(p.latest, peer, func(p *Peer) uint64 { return p.TransmitBytes })
+	state.received, state.transmitted = state.received+received, state.transmitted+transmitted
+	if elapsed := at.Sub(state.at); p.latest != nil && elapsed > 0 {
+		p.rates = perSecond(received, transmitted, elapsed)
+	}
 	p.seen, p.latest = state.seen, peer
 	if len(peer.AllowedIPs) > 0 && p.links.heir() != (Key{}) {
 		p.links = &links{previous: p.links.old()}
@@ -300,6 +324,10 @@ func growth(before, now *Peer, value func(*Peer) uint64) uint64 {
 		return value(now)
 	}
 	return value(now) - value(before)
+}
+
+func perSecond(received, transmitted uint64, elapsed time.Duration) rates {
+	return rates{float32(float64(received) / elapsed.Seconds()), float32(float64(transmitted) / elapsed.Seconds())}
 }
 
 // up tells whether a peer counts as connected.
