@@ -121,7 +121,14 @@ func openDemoWireGuard(ctx context.Context, dir string, log *slog.Logger) (demoP
 		return demoPart{}, errors.Join(err, mesh.Run(ended)) // closes the devices
 	}
 	return demoPart{
-		run: func(ctx context.Context) error { return errors.Join(mesh.Run(ctx), wirerest.stop()) },
+		run: func(ctx context.Context) error {
+			ctx, stop := context.WithCancel(ctx)
+			ended := make(chan error, 1)
+			go func() { ended <- wirerest.run(ctx) }()
+			err := mesh.Run(ctx)
+			stop()
+			return errors.Join(err, <-ended)
+		},
 		sections: map[string]any{
 			"wireguard": map[string]any{"socket_dir": dir, "names": mesh.Names(), "addresses": addresses},
 			"wirerest":  wirerest.section,

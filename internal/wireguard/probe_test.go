@@ -104,7 +104,7 @@ func TestSleepingPeersAreLeftAlone(t *testing.T) {
 	tests := []struct {
 		name   string
 		change func(c *Config, p *Peer)
-		talks  bool // sends something of its own every 10 s
+		talks  bool // sends something of its own every 4 s
 		want   int  // probes in 10 min
 	}{
 		{"with our keepalive it is awake", func(_ *Config, p *Peer) { p.Keepalive = 25 * time.Second }, false, 20},
@@ -144,7 +144,7 @@ func TestSleepingPeersAreLeftAlone(t *testing.T) {
 						now.LastHandshake = time.Now().Add(-time.Second)
 					}
 					if tt.talks {
-						now.ReceiveBytes += 32 * uint64(time.Since(began)/(10*time.Second))
+						now.ReceiveBytes += 32 * uint64(time.Since(began)/(4*time.Second))
 					}
 					return &Device{Name: "wg0", Peers: []Peer{now}}, nil
 				}
