@@ -20,7 +20,7 @@ import (
 // write to one InfluxDB, each to a database of its own, and compares all that is
 // in there: series with their tags, fields, types and values. Telegraf is had by
 //
-//	go install -tags custom,inputs.wireguard,outputs.influxdb github.com/influxdata/telegraf/cmd/telegraf@v1.37.2
+//	go install -tags custom,inputs.wireguard,outputs.influxdb github.com/influxdata/telegraf/cmd/telegraf@v1.39.0
 func TestTelegrafWritesTheSame(t *testing.T) {
 	t.Parallel()
 	if os.Geteuid() != 0 {
