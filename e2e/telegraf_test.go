@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -18,9 +19,10 @@ import (
 
 // TestTelegrafWritesTheSame lets Telegraf itself and Oriel read one device and
 // write to one InfluxDB, each to a database of its own, and compares all that is
-// in there: series with their tags, fields, types and values. Telegraf is had by
+// in there: series with their tags, fields, types and values; then Telegraf's
+// own page for Prometheus with ours for its users. Telegraf is had by
 //
-//	go install -tags custom,inputs.wireguard,outputs.influxdb github.com/influxdata/telegraf/cmd/telegraf@v1.39.0
+//	go install -tags custom,inputs.wireguard,outputs.influxdb,outputs.prometheus_client github.com/influxdata/telegraf/cmd/telegraf@v1.39.0
 func TestTelegrafWritesTheSame(t *testing.T) {
 	t.Parallel()
 	if os.Geteuid() != 0 {
@@ -40,7 +42,7 @@ func TestTelegrafWritesTheSame(t *testing.T) {
 		proctest.Peers(50)(lineSwap{w, "errno=0\n", fmt.Sprintf("public_key=%064x\nprotocol_version=1\nrx_bytes=0\ntx_bytes=148\n"+
 			"persistent_keepalive_interval=0\nlast_handshake_time_sec=0\nlast_handshake_time_nsec=0\nerrno=0\n", 7)})
 	})
-	dir := t.TempDir()
+	dir, page := t.TempDir(), freeAddress(t)
 	agent := write(t, filepath.Join(dir, "telegraf.conf"), fmt.Sprintf(`
 [agent]
   interval = "1s"
@@ -54,11 +56,13 @@ func TestTelegrafWritesTheSame(t *testing.T) {
   skip_database_creation = true
   username = "oriel"
   password = %q
-`, device, d.url, influxPassword))
+[[outputs.prometheus_client]]
+  listen = %q
+`, device, d.url, influxPassword, page))
 	config := write(t, filepath.Join(dir, "oriel.yml"), fmt.Sprintf("wireguard: {interfaces: [%s]}\ninflux:\n  interval: 1s\n  host: gw1\n  buffer_dir: %q\n"+
 		"  outputs: [{name: v1, version: 1, url: %q, database: oriel, username: oriel, password: %s}]\n", device, filepath.Join(dir, "buffer"), d.url, influxPassword))
 	spawn(t, telegraf, "--config", agent)
-	serve(t, "serve", "--config.file", config)
+	base, _ := serve(t, "serve", "--config.file", config)
 	for _, db := range []string{"telegraf", "oriel"} {
 		proctest.Eventually(t, time.Minute, func() (bool, string) {
 			n := d.count(t, db, "SELECT count(rx_bytes) FROM wireguard_peer")
@@ -90,6 +94,36 @@ func TestTelegrafWritesTheSame(t *testing.T) {
 	if diff := cmp.Diff(theirs, ours); diff != "" {
 		t.Errorf("peers (-telegraf +oriel):\n%s", diff)
 	}
+
+	_, theirPage := get(t, "http://"+page+"/metrics")
+	_, ourPage := get(t, base+"/metrics/wireguard?compat=telegraf")
+	theirs = slices.DeleteFunc(wireguardLines(theirPage), func(line string) bool { return strings.Contains(line, " -6.795364578871345e+18") })
+	if diff := cmp.Diff(theirs, wireguardLines(ourPage)); diff != "" || len(theirs) < 50*6 {
+		t.Errorf("pages (-telegraf +oriel):\n%s", diff)
+	}
+}
+
+// wireguardLines are the lines of a page about WireGuard, their labels sorted,
+// without the tag host, which Prometheus has as instance.
+func wireguardLines(page string) []string {
+	var lines []string
+	for line := range strings.Lines(page) {
+		line = strings.TrimSuffix(line, "\n")
+		name, rest, ok := strings.Cut(line, "{")
+		switch {
+		case !strings.Contains(line, "wireguard_") || strings.Contains(line, "oriel_"):
+		case !ok || strings.HasPrefix(line, "#"):
+			lines = append(lines, line)
+		default:
+			text, value, _ := strings.Cut(rest, "} ")
+			labels := slices.DeleteFunc(strings.SplitAfter(text+",", `",`), func(l string) bool { return l == "" || strings.HasPrefix(l, "host=") })
+			slices.Sort(labels)
+			number, _ := strconv.ParseFloat(value, 64)
+			lines = append(lines, fmt.Sprint(name, labels, " ", number))
+		}
+	}
+	slices.Sort(lines)
+	return lines
 }
 
 // all returns the rows of an answer as sorted texts, without their times.

@@ -171,23 +171,22 @@ func (c *compatPage) kbknapp(add addFunc) {
 }
 
 // telegraf is what Telegraf's inputs.wireguard looks like behind
-// outputs.prometheus_client, port 9273, but for two things: a peer that never
-// shook hands has no last_handshake_time_ns (there it is negative), and what is
-// untyped there has a type here.
+// outputs.prometheus_client, port 9273, but that a peer which never shook hands
+// has no last_handshake_time_ns (there it is negative).
 func (c *compatPage) telegraf(add addFunc) {
-	const help = "Telegraf collected metric"
-	device := func(name string, value func(d *deviceView) float64) {
-		add(name, gauge, help, c.s.each(func(d *deviceView, yield func(collector.Labels, float64) bool) bool {
-			kind := "userspace"
+	const help, untyped = "Telegraf collected metric", dto.MetricType_UNTYPED
+	device := func(name string, kind dto.MetricType, value func(d *deviceView) float64) {
+		add(name, kind, help, c.s.each(func(d *deviceView, yield func(collector.Labels, float64) bool) bool {
+			driver := "userspace"
 			if d.device.Kernel {
-				kind = "linux_kernel"
+				driver = "linux_kernel"
 			}
-			return yield(collector.FormatLabels("name", d.name, "type", kind), value(d))
+			return yield(collector.FormatLabels("name", d.name, "type", driver), value(d))
 		}))
 	}
-	device("wireguard_device_peers", func(d *deviceView) float64 { return float64(d.device.all()) })
-	device("wireguard_device_listen_port", func(d *deviceView) float64 { return float64(d.device.ListenPort) })
-	device("wireguard_device_firewall_mark", func(d *deviceView) float64 { return float64(d.device.FirewallMark) })
+	device("wireguard_device_peers", gauge, func(d *deviceView) float64 { return float64(d.device.all()) })
+	device("wireguard_device_listen_port", untyped, func(d *deviceView) float64 { return float64(d.device.ListenPort) })
+	device("wireguard_device_firewall_mark", untyped, func(d *deviceView) float64 { return float64(d.device.FirewallMark) })
 	gauges := func(name string, value func(p *peerView) (float64, bool)) {
 		add(name, gauge, help, c.s.perState(func(p *peerView) (collector.Labels, float64, bool) {
 			v, ok := value(p)
@@ -200,15 +199,12 @@ func (c *compatPage) telegraf(add addFunc) {
 		return float64(p.LastHandshake.UnixNano()), !p.LastHandshake.IsZero()
 	})
 	fields := func(name string, value func(p *peerView) float64) {
-		add(name, gauge, help, c.s.perState(func(p *peerView) (collector.Labels, float64, bool) {
+		add(name, untyped, help, c.s.perState(func(p *peerView) (collector.Labels, float64, bool) {
 			labels := p.state.mdlayher()
-			if p.Endpoint.IsValid() && c.cfg.EndpointLabel {
-				labels += "," + collector.FormatLabels("endpoint", p.Endpoint.String())
+			if c.cfg.EndpointLabel {
+				labels += "," + collector.FormatLabels("endpoint", endpointText(p.Endpoint))
 			}
-			if len(p.AllowedIPs) > 0 {
-				labels += "," + collector.FormatLabels("allowed_peer_cidr", joinPrefixes(p.AllowedIPs))
-			}
-			return labels, value(p), true
+			return labels + "," + collector.FormatLabels("allowed_peer_cidr", joinPrefixes(p.AllowedIPs)), value(p), true
 		}))
 	}
 	fields("wireguard_peer_allowed_ips", func(p *peerView) float64 { return float64(len(p.AllowedIPs)) })
