@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -147,6 +148,35 @@ func TestEveryPackageHasOnePackageComment(t *testing.T) {
 		if found != 1 && len(p.GoFiles) > 0 {
 			t.Errorf("%s has %d package comments; want 1", p.ImportPath, found)
 		}
+	}
+}
+
+// TestSkipsFailInCI: a test that is skipped where it should run guards nothing.
+func TestSkipsFailInCI(t *testing.T) {
+	err := filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && (d.Name() == "node_modules" || strings.HasPrefix(d.Name(), ".") && path != "."):
+			return filepath.SkipDir
+		case !strings.HasSuffix(path, "_test.go") || path == "arch_test.go":
+			return nil
+		}
+		b, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		lines := strings.Split(string(b), "\n")
+		for i, line := range lines {
+			before := strings.Join(lines[max(0, i-4):i], "\n")
+			if (strings.Contains(line, ".Skip(") || strings.Contains(line, ".Skipf(")) && !strings.Contains(before, "testing.Short()") && !strings.Contains(before, `"CI"`) {
+				t.Errorf("%s:%d: use proctest.External or proctest.Without, which fail in CI", path, i+1)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -1,7 +1,11 @@
 package e2e
 
 import (
+	"encoding/json"
+	"fmt"
+	"net/http"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -9,30 +13,63 @@ import (
 	"github.com/orielhq/oriel/internal/proctest"
 )
 
-// wild are expressions of other people's dashboards (tuladhar, secshellnet,
-// kilo, pi-tale, grafana.com 12177 and 17251): they must return data as they are.
-var wild = []string{
-	`sum(idelta(wireguard_sent_bytes_total[20s])) by (interface)`,
-	`- sum(idelta(wireguard_received_bytes_total[60s])) by (interface)`,
-	`wireguard_latest_handshake_seconds * 1000`,
-	`time()-wireguard_latest_handshake_seconds`,
-	`irate(wireguard_received_bytes_total[5m])`,
-	`sum by (public_key)(time() - (wireguard_latest_handshake_seconds!=0))`,
-	`max(time() - wireguard_latest_handshake_seconds) < bool 300`,
-	`wireguard_device_info`,
-	`wireguard_peer_info`,
-	`wireguard_peer_last_handshake_seconds`,
-	`irate(wireguard_peer_receive_bytes_total[5m]) * on (public_key, device) group_left(name) wireguard_peer_info`,
-	`irate(wireguard_peer_transmit_bytes_total[5m])`,
+// wild returns expressions of other people's dashboards, by the exporter they
+// were made for, with their variables filled in for the demo. They must return
+// data as they are (grafana/testdata/wild.json, which the unit tests read too).
+func wild(t *testing.T) map[string][]string {
+	t.Helper()
+	var exprs map[string][]string
+	if err := json.Unmarshal([]byte(read(t, "../grafana/testdata/wild.json")), &exprs); err != nil {
+		t.Fatal(err)
+	}
+	for _, list := range exprs {
+		for i := range list {
+			list[i] = strings.NewReplacer("$interface", "wg-office", "$instance", "demo").Replace(list[i])
+		}
+	}
+	return exprs
 }
 
 func TestDashboardsInTheWildHaveData(t *testing.T) {
 	t.Parallel()
 	base, _ := serve(t, "demo")
-	for _, expr := range wild {
-		eventually(t, 60*time.Second, base, expr, hasData)
+	exprs := wild(t)
+	for _, expr := range append(exprs["own"], exprs["wirerest"]...) {
+		eventually(t, 90*time.Second, base, expr, hasData)
+	}
+	for _, profile := range []string{"wg-easy", "wg-portal", "kbknapp", "telegraf", "netdata"} {
+		t.Run(profile, func(t *testing.T) { profileHasData(t, base, profile, exprs[profile]) })
 	}
 	collectorsAreInSQL(t, base)
+	// The simulated InfluxDB has what the dashboard shows.
+	for _, expr := range []string{
+		`sum by (output) (rate(oriel_influx_written_lines_total{output="demo"}[1m])) > 0`,
+		`sum(increase(oriel_influx_requests_total{result="delivered"}[5m])) > 0`,
+		`sum(oriel_influx_dropped_lines_total) == 0`,
+	} {
+		eventually(t, 60*time.Second, base, expr, hasData)
+	}
+	if code, page := get(t, base+"/metrics"); code != http.StatusOK || strings.Contains(page, "\njvm_") || strings.Contains(page, "\nwirerest_") {
+		t.Errorf("/metrics has WireRest's metrics, which have a page of their own: %d", code)
+	}
+	eventually(t, 60*time.Second, base, `up{job="wirerest"} == 1 and on () (count(up == 0) or vector(0)) == 0`, hasData)
+}
+
+// profileHasData scrapes the demo's page for another exporter with a server of
+// its own, as names and meanings clash, and asks what that exporter's dashboards do.
+func profileHasData(t *testing.T, demo, profile string, exprs []string) {
+	t.Helper()
+	if len(exprs) == 0 {
+		t.Fatal("no expressions")
+	}
+	file := write(t, filepath.Join(t.TempDir(), "oriel.yml"), fmt.Sprintf("prometheus:\n  global: {scrape_interval: 1s}\n  scrape_configs:\n"+
+		"    - {job_name: vpn, metrics_path: /metrics/wireguard, params: {compat: [%s]}, static_configs: [{targets: [%q], labels: {instance: demo}}]}\n",
+		profile, strings.TrimPrefix(demo, "http://")))
+	base, p := serve(t, "serve", "--config.file", file)
+	for _, expr := range exprs {
+		eventually(t, 30*time.Second, base, expr, hasData)
+	}
+	p.stop(t)
 }
 
 // collectorsAreInSQL asks for what the collectors see now, and for their history.

@@ -97,8 +97,10 @@ func (d *influxd) ask(t *testing.T, db, q string) (rows []influxRows, problem st
 }
 
 type influxRows struct {
-	Columns []string `json:"columns"`
-	Values  [][]any  `json:"values"`
+	Name    string            `json:"name"`
+	Tags    map[string]string `json:"tags"`
+	Columns []string          `json:"columns"`
+	Values  [][]any           `json:"values"`
 }
 
 func (d *influxd) query(t *testing.T, db, q string) []influxRows {

@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"context"
-	"net/http"
 	"net/http/httptest"
 	"net/netip"
 	"path/filepath"
@@ -13,34 +12,6 @@ import (
 	"github.com/orielhq/oriel/internal/demo/wirerest"
 	"github.com/orielhq/oriel/internal/proctest"
 )
-
-// wireRestWild are expressions of WireRest's own dashboard (grafana.com 19458)
-// with its variables filled in for the demo.
-var wireRestWild = []string{
-	`wirerest_peers_total{application="WireRest-wg-office",instance="demo"}`,
-	`sum(wirerest_network_transmit_bytes_total{application="WireRest-wg-office",instance="demo"})`,
-	`(wirerest_iface_ipv4_total{application="WireRest-wg-office"}-wirerest_iface_ipv4_free{application="WireRest-wg-office"})/wirerest_iface_ipv4_total{application="WireRest-wg-office"}`,
-	`delta(wirerest_peers_total{application="WireRest-wg-office"}[1m])`,
-	`increase(wirerest_peers_total{application="WireRest-wg-office"}[1m])`,
-	`increase(wirerest_network_transmit_bytes_total{application="WireRest-wg-office",type="receive"}[1m])`,
-	`sum(increase(http_server_requests_seconds_count{uri!="/actuator/prometheus",application="WireRest-wg-office",instance="demo"}[1h]))`,
-	`sum(rate(http_server_requests_seconds_count{application="WireRest-wg-office",instance="demo"}[1m]))`,
-	`sum(rate(http_server_requests_seconds_sum{status!~"5..",application="WireRest-wg-office"}[1m]))/sum(rate(http_server_requests_seconds_count{status!~"5..",application="WireRest-wg-office"}[1m]))`,
-	`max(http_server_requests_seconds_max{application="WireRest-wg-office"})`,
-	`jvm_memory_used_bytes{application="WireRest-wg-office",area="heap"}`,
-}
-
-func TestWireRestDashboardHasDataInTheDemo(t *testing.T) {
-	t.Parallel()
-	base, _ := serve(t, "demo")
-	for _, expr := range wireRestWild {
-		eventually(t, 60*time.Second, base, expr, hasData)
-	}
-	if code, page := get(t, base+"/metrics"); code != http.StatusOK || strings.Contains(page, "\njvm_") || strings.Contains(page, "\nwirerest_") {
-		t.Errorf("/metrics has WireRest's metrics, which have a page of their own: %d", code)
-	}
-	eventually(t, 60*time.Second, base, `up{job="wirerest"} == 1 and on () (count(up == 0) or vector(0)) == 0`, hasData)
-}
 
 // TestExportWireRest relays without giving the token away, and goes on with the
 // interface's figures when WireRest dies.

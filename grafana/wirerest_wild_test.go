@@ -1,6 +1,7 @@
 package grafana
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -21,27 +22,8 @@ func TestWireRestDashboardInTheWild(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const chosen = `application="WireRest-wg0",instance="gw1:9586"`
-	for _, expr := range []string{
-		`wirerest_peers_total{` + chosen + `}`,
-		`sum(wirerest_network_transmit_bytes_total{` + chosen + `})`,
-		`(wirerest_iface_ipv4_total{` + chosen + `}-wirerest_iface_ipv4_free{` + chosen + `})/wirerest_iface_ipv4_total{` + chosen + `}`,
-		`wirerest_network_transmit_bytes_total{` + chosen + `,type="transfer"}`,
-		`wirerest_network_transmit_bytes_total{` + chosen + `,type="receive"}`,
-		`delta(wirerest_peers_total{` + chosen + `}[1m])`,
-		`increase(wirerest_peers_total{` + chosen + `}[1m])`,
-		`increase(wirerest_network_transmit_bytes_total{` + chosen + `}[1m])`,
-		`increase(wirerest_network_transmit_bytes_total{` + chosen + `}[1h])`,
-		`increase(wirerest_network_transmit_bytes_total{` + chosen + `}[12h])`,
-		`increase(wirerest_network_transmit_bytes_total{` + chosen + `}[24h])`,
-		`increase(wirerest_network_transmit_bytes_total{` + chosen + `}[1w])`,
-		`sum(increase(http_server_requests_seconds_count{uri!="/actuator/prometheus",` + chosen + `}[1h]))`,
-		`sum(increase(http_server_requests_seconds_count{uri!="/actuator/prometheus",` + chosen + `}[72h]))`,
-		`sum(rate(http_server_requests_seconds_count{` + chosen + `}[1m]))`,
-		`sum(rate(http_server_requests_seconds_count{` + chosen + `,status=~"5.."}[1m]))`,
-		`sum(rate(http_server_requests_seconds_sum{` + chosen + `,status!~"5.."}[1m]))/sum(rate(http_server_requests_seconds_count{` + chosen + `,status!~"5.."}[1m]))`,
-		`max(http_server_requests_seconds_max{` + chosen + `,status!~"5.."})`,
-	} {
+	for _, expr := range wild(t)["wirerest"] {
+		expr = strings.NewReplacer("$interface", "wg0", "$instance", "gw1:9586").Replace(expr)
 		q, err := suite.QueryEngine().NewInstantQuery(t.Context(), suite.Queryable(), nil, expr, now)
 		if err != nil {
 			t.Errorf("%s: %v", expr, err)

@@ -17,6 +17,8 @@ import (
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/model/textparse"
 	"github.com/prometheus/prometheus/promql/parser"
+
+	"github.com/orielhq/oriel/internal/proctest"
 )
 
 const runbook = "https://github.com/orielhq/oriel/blob/main/docs/guides/"
@@ -105,13 +107,7 @@ func TestCases(t *testing.T) {
 }
 
 func TestPromtoolAgrees(t *testing.T) {
-	promtool, err := exec.LookPath("promtool")
-	if err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatal("promtool is missing")
-		}
-		t.Skip("promtool is not installed")
-	}
+	promtool := proctest.External(t, "promtool")
 	for _, args := range [][]string{
 		append([]string{"check", "rules"}, Names()...),
 		append([]string{"test", "rules"}, unitFiles(t)...),

@@ -54,6 +54,7 @@ var demoParts = []struct {
 	{"wireguard", openDemoWireGuard},
 	{"neuvector", openDemoNeuVector},
 	{"flows", openDemoFlows},
+	{"influx", openDemoInflux},
 }
 
 // demo starts the traffic, then serves as `serve` would with a file that names it.
@@ -120,7 +121,14 @@ func openDemoWireGuard(ctx context.Context, dir string, log *slog.Logger) (demoP
 		return demoPart{}, errors.Join(err, mesh.Run(ended)) // closes the devices
 	}
 	return demoPart{
-		run: func(ctx context.Context) error { return errors.Join(mesh.Run(ctx), wirerest.stop()) },
+		run: func(ctx context.Context) error {
+			ctx, stop := context.WithCancel(ctx)
+			ended := make(chan error, 1)
+			go func() { ended <- wirerest.run(ctx) }()
+			err := mesh.Run(ctx)
+			stop()
+			return errors.Join(err, <-ended)
+		},
 		sections: map[string]any{
 			"wireguard": map[string]any{"socket_dir": dir, "names": mesh.Names(), "addresses": addresses},
 			"wirerest":  wirerest.section,
@@ -131,13 +139,15 @@ func openDemoWireGuard(ctx context.Context, dir string, log *slog.Logger) (demoP
 var demoText = strings.TrimLeft(`
 Two WireGuard devices run in this process, wg-office and wg-backup, with peers that move traffic; and a simulated
 NeuVector controller, "primary", that manages the clusters edge1 and edge2. Three hours of flow logs of four clouds,
-with a scan and an exfiltration in them, are imported into a lake.
+with a scan and an exfiltration in them, are imported into a lake. All metrics are pushed to a simulated InfluxDB 2,
+which is overloaded for 20 s every four minutes.
 
   peers        %[1]s promql wireguard_latest_handshake_seconds
   traffic      %[1]s promql --range 5m 'sum by (device) (rate(wireguard_peer_receive_bytes_total[30s]))'
   containers   %[1]s promql 'topk(5, oriel_neuvector_service_vulnerabilities{severity="critical"})'
   security     %[1]s promql 'sum by (cluster, class) (oriel_neuvector_security_events_total)'
   flows        %[1]s sql --range 3h 'SELECT provider, action, count(*) AS n FROM flows GROUP BY ALL ORDER BY ALL'
+  InfluxDB     %[1]s promql 'rate(oriel_influx_written_lines_total[1m])'
   alerts       %[1]s promql 'ALERTS'
   everything   %[2]s
 

@@ -22,6 +22,7 @@ import (
 // demoWireRest is a simulated WireRest for the first device of the mesh.
 type demoWireRest struct {
 	server  *http.Server
+	sim     *demowirerest.Server
 	ended   chan error
 	section map[string]any // of the demo's configuration
 }
@@ -58,11 +59,30 @@ func startDemoWireRest(ctx context.Context, mesh *demowireguard.Mesh, dir, socke
 		return nil, fmt.Errorf("listen: %w", err)
 	}
 	d := &demoWireRest{
+		sim:    sim,
 		server: &http.Server{Handler: sim, ReadHeaderTimeout: 10 * time.Second}, ended: make(chan error, 1),
 		section: map[string]any{"url": "http://" + l.Addr().String(), "token_file": file, "interval": "5s"},
 	}
 	go func() { d.ended <- d.server.Serve(l) }()
 	return d, nil
+}
+
+// run lets it fail for a moment every five minutes, as a program does that runs
+// another one for each request, until ctx is done. Then it ends it.
+func (d *demoWireRest) run(ctx context.Context) error {
+	for wait := 20 * time.Second; ; wait = 5 * time.Minute {
+		for _, next := range []struct {
+			after  time.Duration
+			status int
+		}{{wait, http.StatusInternalServerError}, {7 * time.Second, 0}} {
+			select {
+			case <-time.After(next.after):
+				d.sim.Fail(next.status)
+			case <-ctx.Done():
+				return d.stop()
+			}
+		}
+	}
 }
 
 // stop ends it; no request of anybody else is under way then.

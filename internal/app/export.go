@@ -40,6 +40,7 @@ type wireguardFlags struct {
 	socketDir      string
 	probe          []string
 	netns          []string
+	peers          wireguard.PeerFilter
 	webConfig      string
 	addrFile       string
 	listen         []string
@@ -90,6 +91,9 @@ func exportWireGuardCommand() *cobra.Command {
 	flags.StringVar(&f.socketDir, "wireguard.socket-dir", wireguard.Default().SocketDir, "where userspace devices have their sockets")
 	flags.StringArrayVar(&f.probe, "wireguard.probe", nil, "name, key or pattern of peers to probe by ICMP through the tunnel, '*' for all; can be repeated")
 	flags.StringArrayVar(&f.netns, "wireguard.netns", nil, "further network namespace, by name or process id; can be repeated")
+	flags.StringArrayVar(&f.peers.Include, "wireguard.include-peer", nil, "show only these peers, by name, key or pattern of a name; can be repeated")
+	flags.StringArrayVar(&f.peers.Exclude, "wireguard.exclude-peer", nil, "do not show these peers; can be repeated")
+	flags.IntVar(&f.peers.Limit, "wireguard.peer-limit", 0, "show at most so many peers of a device (default: all)")
 	flags.StringArrayVar(&f.listen, "web.listen-address", nil, "address to listen on; can be repeated")
 	flags.StringVar(&f.webConfig, "web.config.file", "", "TLS and authentication, as in Prometheus' exporters")
 	flags.StringVar(&f.addrFile, "web.addr-file", "", "write the addresses bound to this file")
@@ -133,6 +137,9 @@ func (f *wireguardFlags) config() (wireguard.Config, error) {
 	c.SocketDir, c.Interfaces, c.NameFiles = f.socketDir, f.interfaces, f.nameFiles
 	c.SeparateAllowedIPs, c.RemoteIPAndPort = f.separate, f.remote
 	c.Probe.Peers, c.Namespaces = f.probe, namespaces(f.netns)
+	if len(f.peers.Include) > 0 || len(f.peers.Exclude) > 0 || f.peers.Limit != 0 {
+		c.Peers = []wireguard.PeerFilter{f.peers}
+	}
 	c.Names = map[string]string{}
 	for pair := range strings.SplitSeq(f.peerNames, ",") {
 		if pair = strings.TrimSpace(pair); pair == "" {
@@ -217,6 +224,7 @@ func export(cmd *cobra.Command, log *slog.Logger, web server.Config, path, name 
 	g, ctx := errgroup.WithContext(cmd.Context())
 	g.Go(func() error { return job.Run(ctx) })
 	g.Go(func() error { return srv.Run(ctx) })
+	g.Go(func() error { keepSmall(ctx); return nil })
 	return g.Wait()
 }
 

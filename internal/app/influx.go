@@ -46,6 +46,9 @@ func influxDevice(d *wireguard.Device) influx.Device {
 	if d.Kernel {
 		out.Type = "linux_kernel"
 	}
+	for _, n := range d.Hidden {
+		out.Hidden += n
+	}
 	for i := range d.Peers {
 		p := &d.Peers[i]
 		out.Peers[i] = influx.Peer{

@@ -164,32 +164,44 @@ func send(ms ...prometheus.Metric) Collector {
 }
 
 func TestFamilyReadsBackAsWritten(t *testing.T) {
-	s := NewSet(quiet, map[string]Collector{"w": send(wide("wide_total", 3))})
-	var b bytes.Buffer
-	if err := s.WriteText(t.Context(), &b); err != nil {
-		t.Fatal(err)
-	}
-	parser := expfmt.NewTextParser(model.LegacyValidation)
-	mfs, err := parser.TextToMetricFamilies(&b)
-	if err != nil {
-		t.Fatal(err)
-	}
-	gathered, err := s.Gather()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, mf := range gathered {
-		if mf.GetName() == "wide_total" {
-			if got, want := mf.String(), mfs["wide_total"].String(); got != want {
-				t.Errorf("Gather and the page differ:\n%s\n%s", got, want)
+	for _, kind := range []dto.MetricType{dto.MetricType_COUNTER, dto.MetricType_GAUGE, dto.MetricType_UNTYPED} {
+		t.Run(kind.String(), func(t *testing.T) {
+			f := wide("wide_total", 3)
+			f.Type = kind
+			s := NewSet(quiet, map[string]Collector{"w": send(f)})
+			var b bytes.Buffer
+			if err := s.WriteText(t.Context(), &b); err != nil {
+				t.Fatal(err)
 			}
-			if n := len(mf.Metric); n != 3 {
-				t.Errorf("%d series; want 3", n)
+			parser := expfmt.NewTextParser(model.LegacyValidation)
+			mfs, err := parser.TextToMetricFamilies(&b)
+			if err != nil {
+				t.Fatal(err)
 			}
-			if got, want := mf.Metric[1].Label[1].GetValue(), "a\\b\"c\nd\uFFFD"; got != want {
-				t.Errorf("label = %q; want %q", got, want)
+			gathered, err := s.Gather()
+			if err != nil {
+				t.Fatal(err)
 			}
-		}
+			found := false
+			for _, mf := range gathered {
+				if mf.GetName() != "wide_total" {
+					continue
+				}
+				found = true
+				if got, want := mf.String(), mfs["wide_total"].String(); got != want || mf.GetType() != kind {
+					t.Errorf("Gather and the page differ:\n%s\n%s", got, want)
+				}
+				if n := len(mf.Metric); n != 3 {
+					t.Fatalf("%d series; want 3", n)
+				}
+				if got, want := mf.Metric[1].Label[1].GetValue(), "a\\b\"c\nd\uFFFD"; got != want {
+					t.Errorf("label = %q; want %q", got, want)
+				}
+			}
+			if !found {
+				t.Error("the family is not gathered")
+			}
+		})
 	}
 }
 

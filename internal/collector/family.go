@@ -19,7 +19,7 @@ import (
 type Family struct {
 	Name string
 	Help string
-	Type dto.MetricType // COUNTER or GAUGE
+	Type dto.MetricType // COUNTER, GAUGE or UNTYPED
 	// Series yields each series once, its labels and its value. It may be
 	// called several times and from several goroutines. A label text need only
 	// last until yield returns: a maker of many may build them all in one buffer.
@@ -34,18 +34,20 @@ var labelEscaper = strings.NewReplacer(`\`, `\\`, "\n", `\n`, `"`, `\"`)
 
 // FormatLabels returns pairs of names and values as Labels. Values may be any
 // text; bytes that are not UTF-8 become U+FFFD.
-func FormatLabels(pairs ...string) Labels {
-	var b strings.Builder
+func FormatLabels(pairs ...string) Labels { return Labels(AppendLabels(nil, pairs...)) }
+
+// AppendLabels appends the text that FormatLabels returns.
+func AppendLabels(b []byte, pairs ...string) []byte {
 	for i := 0; i+1 < len(pairs); i += 2 {
 		if i > 0 {
-			b.WriteByte(',')
+			b = append(b, ',')
 		}
-		b.WriteString(pairs[i])
-		b.WriteString(`="`)
-		_, _ = labelEscaper.WriteString(&b, strings.ToValidUTF8(pairs[i+1], "\uFFFD"))
-		b.WriteByte('"')
+		b = append(b, pairs[i]...)
+		b = append(b, `="`...)
+		b = append(b, labelEscaper.Replace(strings.ToValidUTF8(pairs[i+1], "\uFFFD"))...) // neither copies a plain text
+		b = append(b, '"')
 	}
-	return Labels(b.String())
+	return b
 }
 
 // Desc makes *Family a prometheus.Metric, so that it fits through a collector's channel.
@@ -62,10 +64,14 @@ func (f *Family) appendHeader(b []byte) []byte {
 	b = append(b, strings.NewReplacer(`\`, `\\`, "\n", `\n`).Replace(f.Help)...)
 	b = append(b, "\n# TYPE "...)
 	b = append(b, f.Name...)
-	if f.Type == dto.MetricType_COUNTER {
+	switch f.Type {
+	case dto.MetricType_COUNTER:
 		return append(b, " counter\n"...)
+	case dto.MetricType_UNTYPED:
+		return append(b, " untyped\n"...)
+	default:
+		return append(b, " gauge\n"...)
 	}
-	return append(b, " gauge\n"...)
 }
 
 // appendSeries appends one line of the text format.
@@ -96,9 +102,12 @@ func (f *Family) expand(mf *dto.MetricFamily) error {
 		if m.Label, err = Labels(strings.Clone(string(labels))).pairs(); err != nil {
 			return err
 		}
-		if f.Type == dto.MetricType_COUNTER {
+		switch f.Type {
+		case dto.MetricType_COUNTER:
 			m.Counter = &dto.Counter{Value: &v}
-		} else {
+		case dto.MetricType_UNTYPED:
+			m.Untyped = &dto.Untyped{Value: &v}
+		default:
 			m.Gauge = &dto.Gauge{Value: &v}
 		}
 		mf.Metric = append(mf.Metric, m)

@@ -14,6 +14,7 @@ type Device struct {
 	ListenPort   uint16
 	FirewallMark uint32
 	Peers        []Peer
+	Hidden       int // peers that are counted and not listed
 }
 
 // Peer is one peer of a Device.
@@ -40,7 +41,7 @@ func (e *encoder) device(d *Device, at time.Time) {
 	e.tag("type", d.Type)
 	e.intField("firewall_mark", int64(d.FirewallMark))
 	e.intField("listen_port", int64(d.ListenPort))
-	e.intField("peers", int64(len(d.Peers)))
+	e.intField("peers", int64(len(d.Peers)+d.Hidden))
 	e.end("wireguard_device", at)
 	for i := range d.Peers {
 		e.peer(d.Name, &d.Peers[i])

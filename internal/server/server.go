@@ -48,11 +48,11 @@ func (c Config) Validate() error {
 		return errors.New("no listen address")
 	}
 	if err := web.Validate(c.WebConfigFile); err != nil {
-		return fmt.Errorf("web config file: %w", err)
+		return fmt.Errorf("web config file %q: %w%s", c.WebConfigFile, err, keyPair(c.WebConfigFile, err))
 	}
 	guarded, err := authenticates(c.WebConfigFile)
 	if err != nil {
-		return fmt.Errorf("web config file: %w", err)
+		return fmt.Errorf("web config file %q: %w", c.WebConfigFile, err)
 	}
 	for _, addr := range c.Addresses {
 		host, _, err := net.SplitHostPort(addr)
@@ -169,6 +169,28 @@ func loopback(host string) bool {
 	}
 	ip, err := netip.ParseAddr(host)
 	return err == nil && ip.IsLoopback()
+}
+
+// keyPair names the files of the certificate where the error is about them; the
+// library's own text does not say which they are.
+func keyPair(file string, err error) string {
+	if !strings.Contains(err.Error(), "X509KeyPair") {
+		return ""
+	}
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return ""
+	}
+	var c struct {
+		TLS struct {
+			Cert string `yaml:"cert_file"`
+			Key  string `yaml:"key_file"`
+		} `yaml:"tls_server_config"`
+	}
+	if err := yaml.Unmarshal(data, &c); err != nil {
+		return ""
+	}
+	return fmt.Sprintf(" (cert_file %q, key_file %q)", c.TLS.Cert, c.TLS.Key)
 }
 
 // authenticates tells whether a web configuration makes every client prove who it is.

@@ -6,7 +6,6 @@ import (
 	"net/netip"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -60,21 +59,22 @@ const wgEasyConnected = 10 * time.Minute
 // wgEasy is the page of wg-easy v15, /metrics/prometheus. There
 // wireguard_latest_handshake_seconds is an age, and 0 means never.
 func (c *compatPage) wgEasy(add addFunc) {
-	count := func(name string, counts func(p *peerView) bool) {
+	count := func(name string, count func(d *deviceView) int) {
 		add(name, gauge, "", c.s.each(func(d *deviceView, yield func(collector.Labels, float64) bool) bool {
-			n := 0
-			for i := range d.peers {
-				if counts(&d.peers[i]) {
-					n++
-				}
-			}
-			return yield(collector.FormatLabels("interface", d.name), float64(n))
+			return yield(collector.FormatLabels("interface", d.name), float64(count(d)))
 		}))
 	}
-	all := func(*peerView) bool { return true }
+	all := func(d *deviceView) int { return d.device.all() }
 	count("wireguard_configured_peers", all)
 	count("wireguard_enabled_peers", all) // what is not enabled is not on the device
-	count("wireguard_connected_peers", func(p *peerView) bool { return !p.LastHandshake.IsZero() && p.age(c.now) < wgEasyConnected })
+	count("wireguard_connected_peers", func(d *deviceView) (n int) {
+		for i := range d.peers {
+			if p := &d.peers[i]; !p.LastHandshake.IsZero() && p.age(c.now) < wgEasyConnected {
+				n++
+			}
+		}
+		return n
+	})
 	peer := func(name string, t dto.MetricType, help string, value func(p *peerView) float64) {
 		add(name, t, help, func(yield func(collector.Labels, float64) bool) {
 			once := onceEach{}
@@ -119,8 +119,8 @@ func (c *compatPage) wgPortal(add addFunc) {
 	peer := func(name, help string, value func(p *peerView) (float64, bool)) {
 		add(name, gauge, help, c.s.eachPeer(func(d *deviceView, p *peerView, yield func(collector.Labels, float64) bool) bool {
 			v, ok := value(p)
-			return !ok || yield(collector.FormatLabels("interface", d.name, "addresses", strings.Join(p.state.allowedTexts, ","),
-				"id", p.state.keyText, "name", p.state.name.friendly, "user", p.state.name.pair("user")), v)
+			return !ok || yield(collector.FormatLabels("interface", d.name, "addresses", joinPrefixes(p.AllowedIPs),
+				"id", p.state.key(), "name", p.state.name.friendly, "user", p.state.name.pair("user")), v)
 		}))
 	}
 	peer("wireguard_peer_received_bytes_total", "Bytes received from the peer.", func(p *peerView) (float64, bool) { return float64(p.ReceiveBytes), true })
@@ -143,24 +143,24 @@ func (c *compatPage) kbknapp(add addFunc) {
 		yield("", float64(n))
 	})
 	add("wireguard_peers_total", gauge, "Total number of peers per interfaces", c.s.each(func(d *deviceView, yield func(collector.Labels, float64) bool) bool {
-		return yield(collector.FormatLabels("interface", d.name), float64(len(d.peers)))
+		return yield(collector.FormatLabels("interface", d.name), float64(d.device.all()))
 	}))
 	add("wireguard_bytes_total", counter, "Total number of bytes per direction per interface", c.s.each(func(d *deviceView, yield func(collector.Labels, float64) bool) bool {
 		return yield(collector.FormatLabels("interface", d.name, "direction", "rx"), float64(d.received)) &&
 			yield(collector.FormatLabels("interface", d.name, "direction", "tx"), float64(d.transmitted))
 	}))
 	add("wireguard_peer_bytes_total", counter, "Total number of bytes per direction for a peer", c.s.eachPeer(func(d *deviceView, p *peerView, yield func(collector.Labels, float64) bool) bool {
-		return yield(collector.FormatLabels("interface", d.name, "peer", p.state.keyText, "direction", "rx", "alias", p.state.name.friendly), float64(p.ReceiveBytes)) &&
-			yield(collector.FormatLabels("interface", d.name, "peer", p.state.keyText, "direction", "tx", "alias", p.state.name.friendly), float64(p.TransmitBytes))
+		return yield(collector.FormatLabels("interface", d.name, "peer", p.state.key(), "direction", "rx", "alias", p.state.name.friendly), float64(p.ReceiveBytes)) &&
+			yield(collector.FormatLabels("interface", d.name, "peer", p.state.key(), "direction", "tx", "alias", p.state.name.friendly), float64(p.TransmitBytes))
 	}))
 	add("wireguard_duration_since_latest_handshake", gauge, "Duration in milliseconds since latest handshake for a peer", c.s.eachPeer(func(d *deviceView, p *peerView, yield func(collector.Labels, float64) bool) bool {
-		return p.LastHandshake.IsZero() || yield(collector.FormatLabels("interface", d.name, "peer", p.state.keyText, "alias", p.state.name.friendly), float64(p.age(c.now).Milliseconds()))
+		return p.LastHandshake.IsZero() || yield(collector.FormatLabels("interface", d.name, "peer", p.state.key(), "alias", p.state.name.friendly), float64(p.age(c.now).Milliseconds()))
 	}))
 	add("wireguard_peer_endpoint", gauge, "Peers info. static value", c.s.eachPeer(func(d *deviceView, p *peerView, yield func(collector.Labels, float64) bool) bool {
 		if !p.Endpoint.IsValid() || !c.cfg.EndpointLabel {
 			return true
 		}
-		return yield(collector.FormatLabels("interface", d.name, "endpoint_ip", p.Endpoint.Addr().WithZone("").String(), "peer", p.state.keyText, "alias", p.state.name.friendly), 1)
+		return yield(collector.FormatLabels("interface", d.name, "endpoint_ip", p.Endpoint.Addr().WithZone("").String(), "peer", p.state.key(), "alias", p.state.name.friendly), 1)
 	}))
 	add("wireguard_scrape_duration_milliseconds", gauge, "Duration in milliseconds of the scrape", func(yield func(collector.Labels, float64) bool) {
 		yield("", float64(c.s.took.Milliseconds()))
@@ -171,27 +171,26 @@ func (c *compatPage) kbknapp(add addFunc) {
 }
 
 // telegraf is what Telegraf's inputs.wireguard looks like behind
-// outputs.prometheus_client, port 9273, but for two things: a peer that never
-// shook hands has no last_handshake_time_ns (there it is negative), and what is
-// untyped there has a type here.
+// outputs.prometheus_client, port 9273, but that a peer which never shook hands
+// has no last_handshake_time_ns (there it is negative).
 func (c *compatPage) telegraf(add addFunc) {
-	const help = "Telegraf collected metric"
-	device := func(name string, value func(d *deviceView) float64) {
-		add(name, gauge, help, c.s.each(func(d *deviceView, yield func(collector.Labels, float64) bool) bool {
-			kind := "userspace"
+	const help, untyped = "Telegraf collected metric", dto.MetricType_UNTYPED
+	device := func(name string, kind dto.MetricType, value func(d *deviceView) float64) {
+		add(name, kind, help, c.s.each(func(d *deviceView, yield func(collector.Labels, float64) bool) bool {
+			driver := "userspace"
 			if d.device.Kernel {
-				kind = "linux_kernel"
+				driver = "linux_kernel"
 			}
-			return yield(collector.FormatLabels("name", d.name, "type", kind), value(d))
+			return yield(collector.FormatLabels("name", d.name, "type", driver), value(d))
 		}))
 	}
-	device("wireguard_device_peers", func(d *deviceView) float64 { return float64(len(d.peers)) })
-	device("wireguard_device_listen_port", func(d *deviceView) float64 { return float64(d.device.ListenPort) })
-	device("wireguard_device_firewall_mark", func(d *deviceView) float64 { return float64(d.device.FirewallMark) })
+	device("wireguard_device_peers", gauge, func(d *deviceView) float64 { return float64(d.device.all()) })
+	device("wireguard_device_listen_port", untyped, func(d *deviceView) float64 { return float64(d.device.ListenPort) })
+	device("wireguard_device_firewall_mark", untyped, func(d *deviceView) float64 { return float64(d.device.FirewallMark) })
 	gauges := func(name string, value func(p *peerView) (float64, bool)) {
 		add(name, gauge, help, c.s.perState(func(p *peerView) (collector.Labels, float64, bool) {
 			v, ok := value(p)
-			return p.state.mdlayher, v, ok
+			return p.state.mdlayher(), v, ok
 		}))
 	}
 	gauges("wireguard_peer_rx_bytes", func(p *peerView) (float64, bool) { return float64(p.ReceiveBytes), true })
@@ -200,15 +199,12 @@ func (c *compatPage) telegraf(add addFunc) {
 		return float64(p.LastHandshake.UnixNano()), !p.LastHandshake.IsZero()
 	})
 	fields := func(name string, value func(p *peerView) float64) {
-		add(name, gauge, help, c.s.perState(func(p *peerView) (collector.Labels, float64, bool) {
-			labels := p.state.mdlayher
-			if p.Endpoint.IsValid() && c.cfg.EndpointLabel {
-				labels += "," + collector.FormatLabels("endpoint", p.Endpoint.String())
+		add(name, untyped, help, c.s.perState(func(p *peerView) (collector.Labels, float64, bool) {
+			labels := p.state.mdlayher()
+			if c.cfg.EndpointLabel {
+				labels += "," + collector.FormatLabels("endpoint", endpointText(p.Endpoint))
 			}
-			if len(p.AllowedIPs) > 0 {
-				labels += "," + collector.FormatLabels("allowed_peer_cidr", strings.Join(p.state.allowedTexts, ","))
-			}
-			return labels, value(p), true
+			return labels + "," + collector.FormatLabels("allowed_peer_cidr", joinPrefixes(p.AllowedIPs)), value(p), true
 		}))
 	}
 	fields("wireguard_peer_allowed_ips", func(p *peerView) float64 { return float64(len(p.AllowedIPs)) })
@@ -216,15 +212,24 @@ func (c *compatPage) telegraf(add addFunc) {
 	fields("wireguard_peer_protocol_version", func(*peerView) float64 { return 1 })
 }
 
-// netdata has the names that Netdata gives Prometheus for its charts of ages
-// and peers. Its charts of traffic are rates, which a counter gives better.
+// netdata has the names that Netdata gives Prometheus for the charts of its
+// go.d.plugin. Rates are those between the last two readings, and what is sent
+// is negative, as there.
 func (c *compatPage) netdata(add addFunc) {
+	add("netdata_wireguard_device_network_io_B_persec_average", gauge, "Device traffic", c.s.each(func(d *deviceView, yield func(collector.Labels, float64) bool) bool {
+		return !d.rated || yield(collector.FormatLabels("family", "device traffic", "dimension", "receive", "device", d.name), float64(d.rates.receive)) &&
+			yield(collector.FormatLabels("family", "device traffic", "dimension", "transmit", "device", d.name), -float64(d.rates.transmit))
+	}))
+	add("netdata_wireguard_peer_network_io_B_persec_average", gauge, "Peer traffic", c.s.eachPeer(func(d *deviceView, p *peerView, yield func(collector.Labels, float64) bool) bool {
+		return !d.rated || yield(collector.FormatLabels("family", "peer traffic", "dimension", "receive", "device", d.name, "public_key", p.state.key()), float64(p.rates.receive)) &&
+			yield(collector.FormatLabels("family", "peer traffic", "dimension", "transmit", "device", d.name, "public_key", p.state.key()), -float64(p.rates.transmit))
+	}))
 	add("netdata_wireguard_device_peers_peers_average", gauge, "Device peers", c.s.each(func(d *deviceView, yield func(collector.Labels, float64) bool) bool {
-		return yield(collector.FormatLabels("dimension", "peers", "device", d.name), float64(len(d.peers)))
+		return yield(collector.FormatLabels("family", "device peers", "dimension", "peers", "device", d.name), float64(d.device.all()))
 	}))
 	add("netdata_wireguard_peer_latest_handshake_ago_seconds_average", gauge, "Peer time elapsed since the latest handshake",
 		c.s.eachPeer(func(d *deviceView, p *peerView, yield func(collector.Labels, float64) bool) bool {
-			return p.LastHandshake.IsZero() || yield(collector.FormatLabels("family", "peer latest handshake", "dimension", "time", "device", d.name, "public_key", p.state.keyText), float64(int64(p.age(c.now).Seconds())))
+			return p.LastHandshake.IsZero() || yield(collector.FormatLabels("family", "peer latest handshake", "dimension", "time", "device", d.name, "public_key", p.state.key()), float64(int64(p.age(c.now).Seconds())))
 		}))
 }
 
@@ -248,14 +253,14 @@ type onceEach map[collector.Labels]bool
 func (o onceEach) labels(p *peerView, format func(name string) []string) collector.Labels {
 	name := p.state.name.friendly
 	if name == "" {
-		name = p.state.keyText
+		name = p.state.key()
 	}
 	labels := collector.FormatLabels(format(name)...)
 	if o[labels] {
-		labels = collector.FormatLabels(format(name + " " + p.state.keyText)...)
+		labels = collector.FormatLabels(format(name + " " + p.state.key())...)
 	}
 	for n := 2; o[labels]; n++ {
-		labels = collector.FormatLabels(format(name + " " + p.state.keyText + " " + strconv.Itoa(n))...)
+		labels = collector.FormatLabels(format(name + " " + p.state.key() + " " + strconv.Itoa(n))...)
 	}
 	o[labels] = true
 	return labels

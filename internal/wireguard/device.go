@@ -33,7 +33,8 @@ type Device struct {
 	ListenPort   uint16
 	FirewallMark uint32
 	Peers        []Peer
-	Malformed    int // peers left out because they could not be read
+	Malformed    int            // peers left out because they could not be read
+	Hidden       map[string]int // peers that the configuration leaves out, by reason; nil without such
 }
 
 // Peer is the other end of a tunnel.

@@ -3,6 +3,7 @@ package wireguard
 import (
 	"context"
 	"net/netip"
+	"strings"
 	"time"
 )
 
@@ -82,13 +83,13 @@ func (c *Collector) rows(s *snapshot, now time.Time) []PeerRow {
 		for i := range d.peers {
 			p := &d.peers[i]
 			row := PeerRow{
-				Time: s.at, Device: d.name, PublicKey: p.state.keyText, Name: p.state.name.friendly,
-				Endpoint: endpointText(p.Endpoint), AllowedIPs: p.state.allowedTexts, LastHandshake: timeOrNil(p.LastHandshake),
+				Time: s.at, Device: d.name, PublicKey: p.state.key(), Name: p.state.name.friendly,
+				Endpoint: endpointText(p.Endpoint), AllowedIPs: prefixTexts(p.AllowedIPs), LastHandshake: timeOrNil(p.LastHandshake),
 				ReceiveBytes: p.ReceiveBytes, TransmitBytes: p.TransmitBytes, KeepaliveSeconds: p.Keepalive.Seconds(),
 				Up: p.up(c.cfg, now), EndpointChanges: p.moved, StateChanges: p.flaps,
 			}
-			if p.previous != (Key{}) {
-				row.PreviousKey = p.previous.String()
+			if p.links.old() != (Key{}) {
+				row.PreviousKey = p.links.old().String()
 			}
 			if r, ok := c.probes.result(d.name, p.PublicKey, now); ok {
 				row.LossRatio = &r.loss
@@ -117,6 +118,9 @@ func timeOrNil(t time.Time) *time.Time {
 	t = t.UTC()
 	return &t
 }
+
+// joinPrefixes is a list of prefixes as a label has it.
+func joinPrefixes(list []netip.Prefix) string { return strings.Join(prefixTexts(list), ",") }
 
 func prefixTexts(list []netip.Prefix) []string {
 	texts := make([]string, len(list))

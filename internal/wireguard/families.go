@@ -50,20 +50,20 @@ func (s *snapshot) mdlayher(cfg Config, add addFunc) {
 		return yield(collector.FormatLabels("device", d.name, "public_key", d.device.PublicKey.String()), 1)
 	}))
 	add("wireguard_peer_info", gauge, "Metadata about a peer. The public_key label on peer metrics refers to the peer's public key; not the device's public key.",
-		s.perPeerText(func(b []byte, _ *deviceView, p *peerView, yield func([]byte) bool) ([]byte, bool) {
-			b = append(b, p.state.mdlayher...)
+		s.perPeerText(func(b []byte, p *peerView, yield func([]byte, float64) bool) ([]byte, bool) {
+			b = p.state.appendMdlayher(b)
 			b = append(b, `,endpoint="`...)
 			if cfg.EndpointLabel && p.Endpoint.IsValid() {
 				b = p.Endpoint.AppendTo(b)
 			}
 			b = append(b, `",`...)
-			b = append(b, collector.FormatLabels("name", p.state.name.friendly)...)
-			return b, yield(b)
+			b = collector.AppendLabels(b, "name", p.state.name.friendly)
+			return b, yield(b, 1)
 		}))
 	add("wireguard_peer_allowed_ips_info", gauge, "Metadata about each of a peer's allowed IP subnets for a given device.",
-		s.perPeerText(func(b []byte, _ *deviceView, p *peerView, yield func([]byte) bool) ([]byte, bool) {
+		s.perPeerText(func(b []byte, p *peerView, yield func([]byte, float64) bool) ([]byte, bool) {
 			for _, ip := range p.AllowedIPs {
-				b = append(b[:0], p.state.mdlayher...)
+				b = p.state.appendMdlayher(b[:0])
 				b = append(b, `,allowed_ips="`...)
 				b = ip.AppendTo(b)
 				if ip.Addr().Is4() {
@@ -71,44 +71,38 @@ func (s *snapshot) mdlayher(cfg Config, add addFunc) {
 				} else {
 					b = append(b, `",family="IPv6"`...)
 				}
-				if !yield(b) {
+				if !yield(b, 1) {
 					return b, false
 				}
 			}
 			return b, true
 		}))
 	add("wireguard_peer_receive_bytes_total", counter, "Number of bytes received from a given peer.",
-		s.perState(func(p *peerView) (collector.Labels, float64, bool) {
-			return p.state.mdlayher, float64(p.ReceiveBytes), true
-		}))
+		s.perMdlayher(func(p *peerView) float64 { return float64(p.ReceiveBytes) }))
 	add("wireguard_peer_transmit_bytes_total", counter, "Number of bytes transmitted to a given peer.",
-		s.perState(func(p *peerView) (collector.Labels, float64, bool) {
-			return p.state.mdlayher, float64(p.TransmitBytes), true
-		}))
+		s.perMdlayher(func(p *peerView) float64 { return float64(p.TransmitBytes) }))
 	add("wireguard_peer_last_handshake_seconds", gauge, "UNIX timestamp for the last handshake with a given peer.",
-		s.perState(func(p *peerView) (collector.Labels, float64, bool) {
-			return p.state.mdlayher, p.handshakeSecond(), true
-		}))
+		s.perMdlayher((*peerView).handshakeSecond))
 }
 
 // mindflavor is the page of MindFlavor/prometheus_wireguard_exporter.
 func (s *snapshot) mindflavor(now time.Time, add addFunc) {
 	add("wireguard_sent_bytes_total", counter, "Bytes sent to the peer",
 		s.perState(func(p *peerView) (collector.Labels, float64, bool) {
-			return p.state.mindflavor, float64(p.TransmitBytes), true
+			return p.state.mindflavor(), float64(p.TransmitBytes), true
 		}))
 	add("wireguard_received_bytes_total", counter, "Bytes received from the peer",
 		s.perState(func(p *peerView) (collector.Labels, float64, bool) {
-			return p.state.mindflavor, float64(p.ReceiveBytes), true
+			return p.state.mindflavor(), float64(p.ReceiveBytes), true
 		}))
 	add("wireguard_latest_handshake_seconds", gauge, "UNIX timestamp seconds of the last handshake",
 		s.perState(func(p *peerView) (collector.Labels, float64, bool) {
-			return p.state.mindflavor, p.handshakeSecond(), true
+			return p.state.mindflavor(), p.handshakeSecond(), true
 		}))
 	// Where there was no handshake MindFlavor gives the seconds since 1970; we give nothing.
 	add("wireguard_latest_handshake_delay_seconds", gauge, "Seconds from the last handshake",
 		s.perState(func(p *peerView) (collector.Labels, float64, bool) {
-			return p.state.mindflavor, float64(int64(p.age(now).Seconds())), !p.LastHandshake.IsZero()
+			return p.state.mindflavor(), float64(int64(p.age(now).Seconds())), !p.LastHandshake.IsZero()
 		}))
 }
 
@@ -116,24 +110,26 @@ func (s *snapshot) mindflavor(now time.Time, add addFunc) {
 func (s *snapshot) perPeer(cfg Config, now time.Time, add addFunc) {
 	add("wireguard_peer_handshake_age_seconds", gauge, "Seconds since the last handshake with the peer. Absent if there has been none.",
 		s.perState(func(p *peerView) (collector.Labels, float64, bool) {
-			return p.state.oriel, p.age(now).Seconds(), !p.LastHandshake.IsZero()
+			return p.state.oriel(), p.age(now).Seconds(), !p.LastHandshake.IsZero()
 		}))
 	add("wireguard_peer_up", gauge, "Whether the peer is considered connected (1) or not (0).",
 		s.perState(func(p *peerView) (collector.Labels, float64, bool) {
-			return p.state.oriel, truth(p.up(cfg, now)), true
+			return p.state.oriel(), truth(p.up(cfg, now)), true
 		}))
 	add("wireguard_peer_persistent_keepalive_interval_seconds", gauge, "Persistent keepalive interval; 0 if off.",
-		s.perState(func(p *peerView) (collector.Labels, float64, bool) { return p.state.oriel, p.Keepalive.Seconds(), true }))
+		s.perState(func(p *peerView) (collector.Labels, float64, bool) {
+			return p.state.oriel(), p.Keepalive.Seconds(), true
+		}))
 	add("wireguard_peer_endpoint_changes_total", counter, "Times the peer's endpoint has changed since the exporter started.",
-		s.perState(func(p *peerView) (collector.Labels, float64, bool) { return p.state.oriel, float64(p.moved), true }))
+		s.perState(func(p *peerView) (collector.Labels, float64, bool) { return p.state.oriel(), float64(p.moved), true }))
 	add("wireguard_peer_state_changes_total", counter, "Times the peer has gone up or down since the exporter started.",
-		s.perState(func(p *peerView) (collector.Labels, float64, bool) { return p.state.oriel, float64(p.flaps), true }))
+		s.perState(func(p *peerView) (collector.Labels, float64, bool) { return p.state.oriel(), float64(p.flaps), true }))
 	add("wireguard_peer_rotation_info", gauge, "A peer whose key took over all addresses of another key since the exporter started: a replaced key, not an unknown peer.",
 		s.perState(func(p *peerView) (collector.Labels, float64, bool) {
-			if p.previous == (Key{}) {
+			if p.links.old() == (Key{}) {
 				return "", 0, false
 			}
-			return p.state.oriel + "," + collector.FormatLabels("previous_public_key", p.previous.String()), 1, true
+			return p.state.oriel() + "," + collector.FormatLabels("previous_public_key", p.links.old().String()), 1, true
 		}))
 	add("wireguard_peer_without_allowed_ips", gauge, "A peer that has no allowed IPs, so that nothing can reach it; taken_by is the peer that has its former ones, if that was seen.",
 		s.perState(func(p *peerView) (collector.Labels, float64, bool) {
@@ -141,10 +137,10 @@ func (s *snapshot) perPeer(cfg Config, now time.Time, add addFunc) {
 				return "", 0, false
 			}
 			by := ""
-			if p.takenBy != (Key{}) {
-				by = p.takenBy.String()
+			if p.links.heir() != (Key{}) {
+				by = p.links.heir().String()
 			}
-			return p.state.oriel + "," + collector.FormatLabels("taken_by", by), 1, true
+			return p.state.oriel() + "," + collector.FormatLabels("taken_by", by), 1, true
 		}))
 }
 
@@ -152,10 +148,21 @@ func (s *snapshot) perDevice(add addFunc) {
 	device := func(name string, t dto.MetricType, help string, value func(d *deviceView) float64) {
 		add(name, t, help, s.each(func(d *deviceView, yield func(collector.Labels, float64) bool) bool { return yield(d.labels, value(d)) }))
 	}
-	device("wireguard_device_peers", gauge, "Number of peers configured on the device.", func(d *deviceView) float64 { return float64(len(d.peers)) })
+	device("wireguard_device_peers", gauge, "Number of peers configured on the device.", func(d *deviceView) float64 { return float64(d.device.all()) })
 	device("wireguard_peers_created_total", counter, "Peers that have appeared on the device since the exporter started.", func(d *deviceView) float64 { return float64(d.created) })
 	device("wireguard_peers_removed_total", counter, "Peers that have gone from the device since the exporter started.", func(d *deviceView) float64 { return float64(d.removed) })
 	device("wireguard_device_key_changes_total", counter, "Times the device's own key has changed since the exporter started.", func(d *deviceView) float64 { return float64(d.rekeyed) })
+	if s.filtered {
+		add("oriel_wireguard_peers_hidden", gauge, "Peers of the device that the configuration leaves out, by reason.",
+			s.each(func(d *deviceView, yield func(collector.Labels, float64) bool) bool {
+				for _, reason := range []string{hiddenExcluded, hiddenLimit} {
+					if n, ok := d.device.Hidden[reason]; ok && !yield(d.labels+","+collector.FormatLabels("reason", reason), float64(n)) {
+						return false
+					}
+				}
+				return true
+			}))
+	}
 	add("wireguard_peer_events_total", counter, "What has happened to the device's peers since the exporter started, by kind.",
 		s.each(func(d *deviceView, yield func(collector.Labels, float64) bool) bool {
 			for i, e := range events() {
@@ -251,17 +258,26 @@ func (s *snapshot) perState(value func(*peerView) (collector.Labels, float64, bo
 	})
 }
 
-// perPeerText yields 1 for each label text that makes gives for a peer. The
-// texts share one buffer: 10,000 peers shall not leave megabytes of garbage.
-func (s *snapshot) perPeerText(makes func(b []byte, d *deviceView, p *peerView, yield func([]byte) bool) ([]byte, bool)) series {
+// perPeerText yields what makes does for each peer. The label texts share one
+// buffer: 10,000 peers shall not leave megabytes of garbage.
+func (s *snapshot) perPeerText(makes func(b []byte, p *peerView, yield func([]byte, float64) bool) ([]byte, bool)) series {
 	return func(yield func(collector.Labels, float64) bool) {
 		buf := make([]byte, 0, 256)
-		s.eachPeer(func(d *deviceView, p *peerView, _ func(collector.Labels, float64) bool) bool {
+		short := func(b []byte, v float64) bool { return yield(shortLived(b), v) }
+		s.eachPeer(func(_ *deviceView, p *peerView, _ func(collector.Labels, float64) bool) bool {
 			var more bool
-			buf, more = makes(buf[:0], d, p, func(b []byte) bool { return yield(shortLived(b), 1) })
+			buf, more = makes(buf[:0], p, short)
 			return more
 		})(yield)
 	}
+}
+
+// perMdlayher yields one value a peer under mdlayher's labels.
+func (s *snapshot) perMdlayher(value func(*peerView) float64) series {
+	return s.perPeerText(func(b []byte, p *peerView, yield func([]byte, float64) bool) ([]byte, bool) {
+		b = p.state.appendMdlayher(b)
+		return b, yield(b, value(p))
+	})
 }
 
 // shortLived is a text in a buffer that changes after it has been used, as

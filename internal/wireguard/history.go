@@ -110,7 +110,9 @@ func (c *Collector) record(ctx context.Context) {
 // seen whether it sends by itself.
 func (c *Collector) poll(ctx context.Context) {
 	for pause(ctx, c.cfg.Poll.Std()) {
-		_, _ = c.recent(ctx)
+		// Not recent: what a peer sends of its own shows between the first reading
+		// after its probe and the one before the next, which must not be one reading.
+		_, _ = c.readWithin(ctx, max(settle, c.cfg.Cache.Std()))
 	}
 }
 

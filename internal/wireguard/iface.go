@@ -13,6 +13,7 @@ import (
 type iface struct {
 	known       bool // false if it lies in another network namespace or does not exist
 	up          bool
+	index       int
 	addresses   []netip.Prefix
 	counted     bool // whether there are byte counters
 	received    uint64
@@ -28,7 +29,7 @@ func (i interfaces) of(name string) iface {
 	if err != nil {
 		return iface{}
 	}
-	found := iface{known: true, up: ifc.Flags&net.FlagUp != 0}
+	found := iface{known: true, up: ifc.Flags&net.FlagUp != 0, index: ifc.Index}
 	addrs, err := ifc.Addrs()
 	if err == nil {
 		for _, a := range addrs {

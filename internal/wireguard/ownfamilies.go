@@ -53,7 +53,7 @@ func (c *Collector) probeFamilies(s *snapshot, now time.Time, add addFunc) {
 	for _, d := range s.devices {
 		for i := range d.peers {
 			if r, ok := c.probes.result(d.name, d.peers[i].PublicKey, now); ok {
-				lines = append(lines, line{d.peers[i].state.oriel, r})
+				lines = append(lines, line{d.peers[i].state.oriel(), r})
 			}
 		}
 	}

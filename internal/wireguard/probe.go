@@ -6,7 +6,6 @@ import (
 	"math/rand/v2"
 	"net/netip"
 	"path"
-	"slices"
 	"sync"
 	"time"
 
@@ -17,6 +16,7 @@ const (
 	minProbeInterval = 30 * time.Second
 	probeWindow      = 10 // probes that the loss ratio looks back on
 	settle           = time.Second
+	probeTick        = 250 * time.Millisecond
 )
 
 // Probe says which peers are asked for an ICMP echo through their tunnel. It is
@@ -79,18 +79,7 @@ func (p *Probe) validate() error {
 }
 
 // wants tells whether a peer is to be probed.
-func (p *Probe) wants(key, name string) bool {
-	return slices.ContainsFunc(p.Peers, func(pattern string) bool {
-		// A key may hold what a pattern takes for its own, never the other way round.
-		if pattern == key || pattern == "*" || name != "" && pattern == name {
-			return true
-		}
-		if ok, err := path.Match(pattern, name); err == nil && ok && name != "" {
-			return true
-		}
-		return false
-	})
-}
+func (p *Probe) wants(key, name string) bool { return matchesPeer(p.Peers, key, name) }
 
 // target is the address to ask a peer for. Not valid if there is none.
 func (p *Probe) target(key, name string, allowed []netip.Prefix) netip.Addr {
@@ -126,9 +115,9 @@ type echoes struct {
 
 // echoTarget is whom to ask through which interface.
 type echoTarget struct {
-	addr   netip.Addr
-	ifname string
-	space  *space // nil: this network namespace
+	addr    netip.Addr
+	ifindex int    // 0: whichever the routes say
+	space   *space // nil: this network namespace
 }
 
 type peerID struct {
@@ -151,9 +140,10 @@ type probed struct {
 
 // probes holds what came of the probes.
 type probes struct {
-	cfg  Probe
-	ping func(context.Context, echoTarget, int, time.Duration) (echoes, error)
-	seed maphash.Seed
+	cfg    Probe
+	pinger *pinger
+	ping   func(context.Context, echoTarget, int, time.Duration) (echoes, error) // the pinger's; tests have their own
+	seed   maphash.Seed
 
 	mu     sync.Mutex // guards what follows
 	peers  map[peerID]*probed
@@ -161,7 +151,8 @@ type probes struct {
 }
 
 func newProbes(cfg Probe) *probes {
-	return &probes{cfg: cfg, ping: newPinger().ping, seed: maphash.MakeSeed(), peers: map[peerID]*probed{}, counts: map[[2]string]uint64{}}
+	p := newPinger()
+	return &probes{cfg: cfg, pinger: p, ping: p.ping, seed: maphash.MakeSeed(), peers: map[peerID]*probed{}, counts: map[[2]string]uint64{}}
 }
 
 // probeResult is what the metrics and the table show of a peer's probes.
@@ -291,13 +282,14 @@ func (ps *probes) forget(now time.Time) {
 	}
 }
 
-// offset spreads the peers over the interval, each always at about the same place.
+// offset spreads the peers over the interval, each always at about the same
+// place. Those of a quarter of a second go together: waking up costs more than the echo.
 func (ps *probes) offset(id peerID) time.Duration {
 	var h maphash.Hash
 	h.SetSeed(ps.seed)
 	_, _ = h.WriteString(id.device)
 	_, _ = h.Write(id.key[:])
-	interval := uint64(ps.cfg.Interval.Std())                 //nolint:gosec // Validate wants at least 30 s
-	jitter := rand.Uint64N(interval/20 + 1)                   //nolint:gosec // it need not be unpredictable
-	return time.Duration((h.Sum64()%interval)*19/20 + jitter) //nolint:gosec // less than the interval
+	interval := uint64(ps.cfg.Interval.Std())                                     //nolint:gosec // Validate wants at least 30 s
+	jitter := rand.Uint64N(interval/20 + 1)                                       //nolint:gosec // it need not be unpredictable
+	return time.Duration((h.Sum64()%interval)*19/20 + jitter).Truncate(probeTick) //nolint:gosec // less than the interval
 }

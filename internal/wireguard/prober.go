@@ -17,6 +17,7 @@ type due struct {
 // probe asks the peers, round by round, until ctx is done. It shares readings
 // with the scrapes and never holds one up.
 func (c *Collector) probe(ctx context.Context) {
+	defer c.probes.pinger.close()
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	slots := make(chan struct{}, c.cfg.Probe.Concurrency)
@@ -24,6 +25,7 @@ func (c *Collector) probe(ctx context.Context) {
 	for {
 		start := time.Now()
 		c.probes.forget(start)
+		c.probes.pinger.tidy(start)
 		for _, d := range c.round(ctx) {
 			if !pause(ctx, time.Until(start.Add(d.offset))) {
 				return
@@ -63,7 +65,7 @@ func (c *Collector) round(ctx context.Context) []due {
 	for _, d := range s.devices {
 		for i := range d.peers {
 			p := &d.peers[i]
-			if c.cfg.Probe.wants(p.state.keyText, p.state.name.friendly) {
+			if c.cfg.Probe.wants(p.state.key(), p.state.name.friendly) {
 				id := peerID{d.name, p.PublicKey}
 				list = append(list, due{id, c.probes.offset(id)})
 			}
@@ -76,7 +78,7 @@ func (c *Collector) round(ctx context.Context) []due {
 // probeOne probes a peer, unless that would wake it or cannot be done.
 func (c *Collector) probeOne(ctx context.Context, view *deviceView, p *peerView) {
 	id := peerID{view.name, p.PublicKey}
-	addr := c.cfg.Probe.target(p.state.keyText, p.state.name.friendly, p.AllowedIPs)
+	addr := c.cfg.Probe.target(p.state.key(), p.state.name.friendly, p.AllowedIPs)
 	result := ""
 	switch {
 	case !view.iface.known:
@@ -91,7 +93,7 @@ func (c *Collector) probeOne(ctx context.Context, view *deviceView, p *peerView)
 		c.probes.count(view.name, result)
 		return
 	}
-	a, err := c.probes.ping(ctx, echoTarget{addr: addr, ifname: view.ifname, space: view.iface.space}, c.cfg.Probe.Count, c.cfg.Probe.Timeout.Std())
+	a, err := c.probes.ping(ctx, echoTarget{addr: addr, ifindex: view.iface.index, space: view.iface.space}, c.cfg.Probe.Count, c.cfg.Probe.Timeout.Std())
 	switch {
 	case ctx.Err() != nil:
 		err = ctx.Err() // neither a success nor a failure

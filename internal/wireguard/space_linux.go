@@ -86,7 +86,7 @@ func listLinks() (map[string]spaceLink, error) {
 
 // linkOf reads one interface; data begins with an ifinfomsg.
 func linkOf(data []byte, attrs []syscall.NetlinkRouteAttr) (string, spaceLink) {
-	l := spaceLink{iface: iface{known: true, up: binary.NativeEndian.Uint32(data[8:12])&syscall.IFF_UP != 0}}
+	l := spaceLink{iface: iface{known: true, up: binary.NativeEndian.Uint32(data[8:12])&syscall.IFF_UP != 0, index: int(binary.NativeEndian.Uint32(data[4:8]))}}
 	name := ""
 	for _, a := range attrs {
 		switch a.Attr.Type {

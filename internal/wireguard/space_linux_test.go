@@ -120,7 +120,7 @@ func command(t *testing.T, name string, args ...string) ([]byte, error) {
 // TestRealNamespace looks into a namespace of the kernel, as root only.
 func TestRealNamespace(t *testing.T) {
 	if os.Geteuid() != 0 {
-		t.Skip("needs root")
+		proctest.Without(t, "needs root")
 	}
 	name := fmt.Sprintf("oriel-test-%d", os.Getpid())
 	ip(t, "netns", "add", name)

@@ -18,27 +18,50 @@ type former struct {
 	at  time.Time
 }
 
-// ownership is which peer of a device has which allowed IP, and had it before.
+// ownership is which peer of a device had an allowed IP that nobody has now.
 type ownership struct {
-	now    map[netip.Prefix]Key
 	before map[netip.Prefix]former
+}
+
+// links are the other keys of a peer's story. They do not change: a snapshot holds them.
+type links struct {
+	previous Key // the key that this one replaced; zero if none
+	takenBy  Key // who has the addresses of a peer that lost them all; zero if none
+}
+
+// old returns the key that this peer's replaced, zero if there is none.
+func (l *links) old() Key {
+	if l == nil {
+		return Key{}
+	}
+	return l.previous
+}
+
+// heir returns who has the peer's former addresses, zero if that is nobody.
+func (l *links) heir() Key {
+	if l == nil {
+		return Key{}
+	}
+	return l.takenBy
 }
 
 // handoff is a peer that got addresses of another one.
 type handoff struct{ from, to Key }
 
-// update compares with the peers of this reading and returns who took from
-// whom, each pair once. It is called only when some allowed IP changed.
-func (o *ownership) update(peers []Peer, at time.Time) []handoff {
-	first := o.now == nil
-	next := make(map[netip.Prefix]Key, len(peers))
+// update compares the peers of the last reading with those of this one and
+// returns who took from whom, each pair once. It is called only when some
+// allowed IP changed: who has what is not kept, but worked out here.
+func (o *ownership) update(last, peers []Peer, at time.Time) []handoff {
+	if len(last) == 0 && len(o.before) == 0 {
+		return nil
+	}
+	now, next := owners(last), owners(peers)
 	seen := map[handoff]struct{}{}
 	var list []handoff
 	for i := range peers {
 		to := peers[i].PublicKey
 		for _, prefix := range peers[i].AllowedIPs {
-			next[prefix] = to
-			from, had := o.now[prefix]
+			from, had := now[prefix]
 			if !had {
 				f, ok := o.before[prefix]
 				if had = ok && at.Sub(f.at) < handover; had {
@@ -46,19 +69,29 @@ func (o *ownership) update(peers []Peer, at time.Time) []handoff {
 				}
 			}
 			h := handoff{from, to}
-			if _, again := seen[h]; had && from != to && !again && !first {
+			if _, again := seen[h]; had && from != to && !again {
 				seen[h] = struct{}{}
 				list = append(list, h)
 			}
 		}
 	}
-	o.forget(next, at)
-	o.now = next
+	o.forget(now, next, at)
 	return list
 }
 
+// owners returns which of the peers has which allowed IP.
+func owners(peers []Peer) map[netip.Prefix]Key {
+	of := make(map[netip.Prefix]Key, len(peers))
+	for i := range peers {
+		for _, prefix := range peers[i].AllowedIPs {
+			of[prefix] = peers[i].PublicKey
+		}
+	}
+	return of
+}
+
 // forget moves what lost its owner to before, and drops there what is old.
-func (o *ownership) forget(next map[netip.Prefix]Key, at time.Time) {
+func (o *ownership) forget(now, next map[netip.Prefix]Key, at time.Time) {
 	if o.before == nil {
 		o.before = map[netip.Prefix]former{}
 	}
@@ -67,7 +100,7 @@ func (o *ownership) forget(next map[netip.Prefix]Key, at time.Time) {
 			delete(o.before, prefix)
 		}
 	}
-	for prefix, key := range o.now {
+	for prefix, key := range now {
 		if _, owned := next[prefix]; !owned && len(o.before) < maxFormer {
 			o.before[prefix] = former{key, at}
 		}
@@ -80,12 +113,12 @@ func (t *tracker) judge(state *deviceState, view *deviceView, h handoff, at time
 	to := state.peers[h.to]
 	from, present := state.peers[h.from]
 	event := EventTakeover
-	if to.isNew(at) && (!present || len(from.allowed) == 0) {
+	if to.isNew(at) && (!present || len(from.latest.AllowedIPs) == 0) {
 		event = EventRotate
-		to.previous = h.from
+		to.links = &links{previous: h.from, takenBy: to.links.heir()}
 	}
-	if present && len(from.allowed) == 0 {
-		from.takenBy = h.to
+	if present && len(from.latest.AllowedIPs) == 0 {
+		from.links = &links{previous: from.links.old(), takenBy: h.to}
 	}
 	t.happened(state, view, event, h.to, to.latest, at, func(e *PeerEvent) { e.OtherKey = h.from.String() })
 }
@@ -103,8 +136,8 @@ func (t *tracker) happened(state *deviceState, view *deviceView, event string, k
 		return
 	}
 	e := PeerEvent{
-		Time: at.UTC(), Event: event, Device: view.name, PublicKey: p.keyText, Name: p.name.friendly,
-		Endpoint: endpointText(peer.Endpoint), AllowedIPs: p.allowedTexts, LastHandshake: timeOrNil(peer.LastHandshake),
+		Time: at.UTC(), Event: event, Device: view.name, PublicKey: p.key(), Name: p.name.friendly,
+		Endpoint: endpointText(peer.Endpoint), AllowedIPs: prefixTexts(peer.AllowedIPs), LastHandshake: timeOrNil(peer.LastHandshake),
 		ReceiveBytes: peer.ReceiveBytes, TransmitBytes: peer.TransmitBytes,
 	}
 	if more != nil {

@@ -306,6 +306,7 @@ func TestRowsHaveParquetSchemas(t *testing.T) {
 
 func TestOwnershipForgets(t *testing.T) {
 	var o ownership
+	var last []Peer
 	at := time.Now()
 	for i := range 200 {
 		peers := make([]Peer, 0, 1000)
@@ -313,13 +314,14 @@ func TestOwnershipForgets(t *testing.T) {
 			addr := netip.AddrFrom4([4]byte{10, byte(i), byte(j >> 8), byte(j)})
 			peers = append(peers, Peer{PublicKey: keyOf(1), AllowedIPs: []netip.Prefix{netip.PrefixFrom(addr, 32)}})
 		}
-		o.update(peers, at)
+		o.update(last, peers, at)
+		last = peers
 	}
 	if len(o.before) > maxFormer {
 		t.Errorf("%d former owners are remembered", len(o.before))
 	}
-	o.update(nil, at.Add(2*handover))
-	o.update(nil, at.Add(4*handover))
+	o.update(last, nil, at.Add(2*handover))
+	o.update(nil, nil, at.Add(4*handover))
 	if len(o.before) != 0 {
 		t.Errorf("%d former owners are remembered after %s", len(o.before), 4*handover)
 	}

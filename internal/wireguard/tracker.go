@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"net/netip"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -21,6 +20,8 @@ type snapshot struct {
 	errs    []errorCount
 	files   []fileView
 	spaces  []spaceView
+	// filtered says that some peers may not be shown.
+	filtered bool
 }
 
 type deviceView struct {
@@ -38,16 +39,22 @@ type deviceView struct {
 	events  []uint64 // counts in the order of events()
 
 	received, transmitted uint64 // by all peers; they survive a peer's removal
+
+	rated bool // whether there have been two readings, and so rates
+	rates rates
 }
 
 type peerView struct {
 	*Peer
-	state    *peerState
-	moved    uint64 // endpoint changes up to this snapshot
-	flaps    uint64 // times it went up or down up to this snapshot
-	previous Key    // the key that this one replaced; zero if none
-	takenBy  Key    // who has the addresses of a peer that lost them all; zero if none
+	state *peerState
+	moved uint64 // endpoint changes up to this snapshot
+	flaps uint64 // times it went up or down up to this snapshot
+	links *links // nil if there are none
+	rates rates
 }
+
+// rates are bytes per second since the reading before.
+type rates struct{ receive, transmit float32 }
 
 type errorCount struct {
 	device, reason string
@@ -83,15 +90,17 @@ func (s *snapshot) err() error {
 // tracker remembers, from reading to reading, what the devices do not count
 // themselves. Only one update runs at a time.
 type tracker struct {
-	cfg     Config
-	log     *slog.Logger
-	iface   func(string) iface
-	names   nameSource
-	devices map[string]*deviceState
-	errs    map[[2]string]uint64
-	failing map[string]string // device -> reason already logged
-	history *history
-	pending []PeerEvent // of the update under way
+	cfg      Config
+	log      *slog.Logger
+	iface    func(string) iface
+	names    nameSource
+	nameless name   // of peers of whom nothing is known
+	text     []byte // in which label texts are made
+	devices  map[string]*deviceState
+	errs     map[[2]string]uint64
+	failing  map[string]string // device -> reason already logged
+	history  *history
+	pending  []PeerEvent // of the update under way
 }
 
 type deviceState struct {
@@ -101,33 +110,30 @@ type deviceState struct {
 	removed   uint64
 	rekeyed   uint64
 	seen      uint64 // the reading that saw a peer last
+	last      []Peer // of the last reading
+	at        time.Time
+	rated     bool // there have been two readings
+	rates     rates
 	owners    ownership
 	events    map[string]uint64
 
 	received, transmitted uint64
 }
 
-// peerState is what belongs to a peer from reading to reading. The label texts
-// that several metrics use are made once; others are built as they are written.
+// peerState is what belongs to a peer from reading to reading. There may be
+// tens of thousands: what can be made when it is asked for is not kept.
 type peerState struct {
 	seen     uint64
 	endpoint netip.AddrPort
 	moved    uint64
-	allowed  []netip.Prefix
-	name     name
+	name     *name
 	created  time.Time // zero if it was there at the first reading
-	up       bool
 	flaps    uint64
-	previous Key
-	takenBy  Key
+	links    *links
 	latest   *Peer // of the last reading
-
-	keyText      string
-	allowedTexts []string
-
-	mdlayher   collector.Labels // device, public_key
-	mindflavor collector.Labels // interface, public_key, allowed_ips ...
-	oriel      collector.Labels // device, interface, public_key
+	labels   peerLabels
+	rates    rates
+	up       bool
 }
 
 func newTracker(cfg Config, iface func(string) iface, log *slog.Logger) *tracker {
@@ -144,7 +150,7 @@ func newTracker(cfg Config, iface func(string) iface, log *slog.Logger) *tracker
 // update takes a reading in.
 func (t *tracker) update(readings []reading, at time.Time) *snapshot {
 	renamed := t.names.refresh()
-	s := &snapshot{at: at}
+	s := &snapshot{at: at, filtered: len(t.cfg.Peers) > 0}
 	present := map[string]bool{}
 	for _, r := range readings {
 		present[r.name] = true
@@ -198,7 +204,8 @@ func (t *tracker) note(r reading) {
 
 // take compares a device with the reading before.
 func (t *tracker) take(view *deviceView, r reading, renamed bool, at time.Time) {
-	d := r.device
+	d := t.shown(view.name, r.device)
+	view.device = d
 	state, known := t.devices[view.name]
 	if !known {
 		state = &deviceState{peers: make(map[Key]*peerState, len(d.Peers)), publicKey: d.PublicKey, events: map[string]uint64{}}
@@ -209,6 +216,8 @@ func (t *tracker) take(view *deviceView, r reading, renamed bool, at time.Time) 
 		state.rekeyed++
 	}
 	state.seen++
+	elapsed := at.Sub(state.at)
+	receivedBefore, transmittedBefore := state.received, state.transmitted
 	readdressed := !known
 	view.peers = make([]peerView, len(d.Peers))
 	for i := range d.Peers {
@@ -229,13 +238,18 @@ func (t *tracker) take(view *deviceView, r reading, renamed bool, at time.Time) 
 		delete(state.peers, key)
 	}
 	if readdressed || len(gone) > 0 {
-		for _, h := range state.owners.update(d.Peers, at) {
+		for _, h := range state.owners.update(state.last, d.Peers, at) {
 			t.judge(state, view, h, at)
 		}
 	}
+	state.last, state.at = d.Peers, at
+	if known && elapsed > 0 {
+		state.rated, state.rates = true, perSecond(state.received-receivedBefore, state.transmitted-transmittedBefore, elapsed)
+	}
+	view.rated, view.rates = state.rated, state.rates
 	for i := range d.Peers {
 		p := state.peers[d.Peers[i].PublicKey]
-		view.peers[i] = peerView{Peer: &d.Peers[i], state: p, moved: p.moved, flaps: p.flaps, previous: p.previous, takenBy: p.takenBy}
+		view.peers[i] = peerView{Peer: &d.Peers[i], state: p, moved: p.moved, flaps: p.flaps, links: p.links, rates: p.rates}
 	}
 	view.created, view.removed, view.rekeyed = state.created, state.removed, state.rekeyed
 	view.received, view.transmitted = state.received, state.transmitted
@@ -252,7 +266,7 @@ func (t *tracker) take(view *deviceView, r reading, renamed bool, at time.Time) 
 	default:
 		view.iface = *r.iface
 	}
-	view.pool = ipv4Pool(t.addresses(view.name, view.iface), d.Peers)
+	view.pool = ipv4Pool(t.addresses(view.name, view.iface), r.device.Peers)
 }
 
 // takePeer compares a peer with the reading before, and tells whether its allowed IPs are new.
@@ -267,16 +281,20 @@ func (t *tracker) takePeer(state *deviceState, view *deviceView, peer *Peer, kno
 		}
 	}
 	before := p
-	readdressed = added || !slices.Equal(p.allowed, peer.AllowedIPs)
+	readdressed = added || !slices.Equal(p.latest.AllowedIPs, peer.AllowedIPs)
 	if readdressed || renamed || p.endpoint != peer.Endpoint {
 		p = t.refresh(view.name, peer, p)
 		state.peers[peer.PublicKey] = p
 	}
-	state.received += growth(p.latest, peer, func(p *Peer) uint64 { return p.ReceiveBytes })
-	state.transmitted += growth(p.latest, peer, func(p *Peer) uint64 { return p.TransmitBytes })
+	received := growth(p.latest, peer, func(p *Peer) uint64 { return p.ReceiveBytes })
+	transmitted := growth(p.latest, peer, func(p *Peer) uint64 { return p.TransmitBytes })
+	state.received, state.transmitted = state.received+received, state.transmitted+transmitted
+	if elapsed := at.Sub(state.at); p.latest != nil && elapsed > 0 {
+		p.rates = perSecond(received, transmitted, elapsed)
+	}
 	p.seen, p.latest = state.seen, peer
-	if len(p.allowed) > 0 {
-		p.takenBy = Key{}
+	if len(peer.AllowedIPs) > 0 && p.links.heir() != (Key{}) {
+		p.links = &links{previous: p.links.old()}
 	}
 	if added && known {
 		t.happened(state, view, EventCreated, peer.PublicKey, peer, at, nil)
@@ -308,6 +326,10 @@ func growth(before, now *Peer, value func(*Peer) uint64) uint64 {
 	return value(now) - value(before)
 }
 
+func perSecond(received, transmitted uint64, elapsed time.Duration) rates {
+	return rates{float32(float64(received) / elapsed.Seconds()), float32(float64(transmitted) / elapsed.Seconds())}
+}
+
 // up tells whether a peer counts as connected.
 func (p *Peer) up(cfg Config, at time.Time) bool {
 	return !p.LastHandshake.IsZero() && max(0, at.Sub(p.LastHandshake)) <= cfg.PeerTimeout.Std()
@@ -318,60 +340,23 @@ func (p *Peer) up(cfg Config, at time.Time) bool {
 func (t *tracker) refresh(device string, peer *Peer, old *peerState) *peerState {
 	fresh := *old
 	p := &fresh
-	p.endpoint, p.allowed, p.name = peer.Endpoint, peer.AllowedIPs, t.names.of(peer.PublicKey)
+	p.endpoint, p.name = peer.Endpoint, t.nameOf(peer.PublicKey)
 	if old.endpoint.IsValid() && peer.Endpoint.IsValid() && old.endpoint != peer.Endpoint {
 		p.moved++
 	}
 	if !peer.Endpoint.IsValid() {
 		p.endpoint = old.endpoint // it may come back to the same place
 	}
-	key := peer.PublicKey.String()
-	p.keyText, p.allowedTexts = key, prefixTexts(peer.AllowedIPs)
-	p.mdlayher = collector.FormatLabels("device", device, "public_key", key)
-	p.oriel = collector.FormatLabels("device", device, "interface", device, "public_key", key)
-	p.mindflavor = collector.FormatLabels(t.mindflavorLabels(device, key, peer, p.name)...)
+	p.labels = t.labels(device, peer, p.name)
 	return p
 }
 
-// mindflavorLabels are MindFlavor's labels in its order (spec: options -s and -r).
-func (t *tracker) mindflavorLabels(device, key string, peer *Peer, n name) []string {
-	labels := []string{"interface", device, "public_key", key}
-	if !t.cfg.SeparateAllowedIPs {
-		labels = append(labels, "allowed_ips", allowedText(peer.AllowedIPs))
+// nameOf returns what is known of a peer. Those without a name share one value.
+func (t *tracker) nameOf(key Key) *name {
+	if n := t.names.of(key); n.friendly != "" || len(n.pairs) > 0 {
+		return &n
 	}
-	if n.friendly != "" {
-		labels = append(labels, "friendly_name", n.friendly)
-	}
-	remote := t.cfg.RemoteIPAndPort && peer.Endpoint.IsValid()
-	if remote {
-		labels = append(labels, "remote_ip", peer.Endpoint.Addr().WithZone("").String())
-	}
-	if t.cfg.SeparateAllowedIPs {
-		for i, p := range peer.AllowedIPs {
-			n := strconv.Itoa(i)
-			labels = append(labels, "allowed_ip_"+n, p.Addr().String(), "allowed_subnet_"+n, strconv.Itoa(p.Bits()))
-		}
-	}
-	labels = append(labels, n.pairs...)
-	if remote {
-		labels = append(labels, "remote_port", strconv.Itoa(int(peer.Endpoint.Port())))
-	}
-	return labels
-}
-
-// allowedText is what `wg show dump` prints.
-func allowedText(list []netip.Prefix) string {
-	if len(list) == 0 {
-		return "(none)"
-	}
-	b := make([]byte, 0, 20*len(list))
-	for i, p := range list {
-		if i > 0 {
-			b = append(b, ',')
-		}
-		b = p.AppendTo(b)
-	}
-	return string(b)
+	return &t.nameless
 }
 
 // addresses returns what is known of a device's own addresses, the nearest source first.

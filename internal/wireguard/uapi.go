@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"io"
 	"net/netip"
 	"strconv"
@@ -36,16 +37,16 @@ var (
 // is an earlier reading, to know how much room this one takes, or nil.
 func parseUAPI(r io.Reader, name string, maxPeers int, now time.Time, like *Device) (*Device, error) {
 	buf := bufio.NewReaderSize(io.LimitReader(r, maxAnswer), maxLine)
-	p := uapiParser{dev: &Device{Name: name}, now: now, maxPeers: maxPeers}
+	p := uapiParser{dev: &Device{Name: name}, now: now, maxPeers: maxPeers, seed: maphash.MakeSeed()}
 	if like != nil {
 		n, allowed := len(like.Peers)+8, 8
 		for i := range like.Peers {
 			allowed += len(like.Peers[i].AllowedIPs)
 		}
 		p.dev.Peers, p.spans, p.allowed = make([]Peer, 0, n), make([][2]int, 0, n), make([]netip.Prefix, 0, allowed)
-		p.seen = make(map[Key]struct{}, n)
+		p.seen = make(map[uint64]int32, n)
 	} else {
-		p.seen = map[Key]struct{}{}
+		p.seen = map[uint64]int32{}
 	}
 	size := 0
 	for {
@@ -80,7 +81,8 @@ type uapiParser struct {
 	dev      *Device
 	now      time.Time
 	maxPeers int
-	seen     map[Key]struct{}
+	seed     maphash.Seed
+	seen     map[uint64]int32 // hash of a key -> its place in dev.Peers: half the keys' size
 	answered bool
 
 	inPeer    bool
@@ -176,17 +178,26 @@ func (p *uapiParser) endPeer() {
 		return
 	}
 	p.inPeer = false
-	_, again := p.seen[p.peer.PublicKey]
-	if p.bad || again {
+	if p.bad || p.again() {
 		p.dev.Malformed++
 		p.allowed = p.allowed[:p.first]
 		return
 	}
-	p.seen[p.peer.PublicKey] = struct{}{}
 	p.allowed = append(p.allowed[:p.first], unique(p.allowed[p.first:])...)
 	p.peer.LastHandshake = handshakeTime(p.sec, p.nsec, p.now)
 	p.dev.Peers = append(p.dev.Peers, p.peer)
 	p.spans = append(p.spans, [2]int{p.first, len(p.allowed)})
+}
+
+// again tells whether the peer has been there before, and notes it. Two keys
+// with one hash are a matter of millennia, but are told apart.
+func (p *uapiParser) again() bool {
+	hash := maphash.Bytes(p.seed, p.peer.PublicKey[:])
+	if at, seen := p.seen[hash]; seen && p.dev.Peers[at].PublicKey == p.peer.PublicKey {
+		return true
+	}
+	p.seen[hash] = int32(len(p.dev.Peers)) //nolint:gosec // at most maxPeers
+	return false
 }
 
 func (p *uapiParser) finish() *Device {

@@ -22,6 +22,9 @@ import (
 // maxPeersLimit is wireguard-go's own limit of peers to a device (device.MaxPeers).
 const maxPeersLimit = 1 << 16
 
+// maxFilters bounds what is compared for each device.
+const maxFilters = 256
+
 // The families of metrics, by whose names they carry.
 const (
 	FamilyMdlayher   = "mdlayher"
@@ -47,6 +50,8 @@ type Config struct {
 	PeerTimeout conf.Duration `yaml:"peer_timeout"`
 	// MaxPeers of one device; a device with more is not read.
 	MaxPeers int `yaml:"max_peers"`
+	// Peers says which peers are shown; of several, the first that is about a device counts.
+	Peers []PeerFilter `yaml:"peers"`
 	// Names of peers by public key. They win over those in NameFiles.
 	Names map[string]string `yaml:"names"`
 	// NameFiles are WireGuard configuration files whose comments name the peers.
@@ -107,6 +112,14 @@ func (c *Config) Validate() error {
 		return conf.Field("poll", "%s is less than 1s", c.Poll)
 	case c.MaxPeers < 1 || c.MaxPeers > maxPeersLimit:
 		return conf.Field("max_peers", "%d is not between 1 and %d", c.MaxPeers, maxPeersLimit)
+	}
+	if len(c.Peers) > maxFilters {
+		return conf.Field("peers", "more than %d", maxFilters)
+	}
+	for i := range c.Peers {
+		if err := c.Peers[i].validate(index("peers", i)); err != nil {
+			return err
+		}
 	}
 	for key, name := range c.Names {
 		if _, err := ParseKey(key); err != nil {

@@ -78,9 +78,11 @@ func TestGoldenPage(t *testing.T) {
 		cfg.RemoteIPAndPort = true
 		cfg.Probe.Peers = []string{"*"}
 		cfg.Namespaces = []Namespace{{Name: "gone"}}
+		cfg.Peers = []PeerFilter{{Exclude: []string{"nobody"}}}
 		c := newTest(t, cfg)
 		c.Record = func([]PeerEvent) error { return nil }
-		at := time.Now()
+		const between = 10 * time.Second // the readings, of which the second is shown
+		at, moved := time.Now().Add(between), uint64(0)
 		probed := peerID{"wg0", keyOf(0x0a)}
 		c.probes.start(probed)
 		c.probes.done(probed, echoes{sent: 4, received: 3, latency: 12 * time.Millisecond}, nil, at)
@@ -97,7 +99,7 @@ func TestGoldenPage(t *testing.T) {
 					{
 						PublicKey: keyOf(0x0a), Endpoint: netip.MustParseAddrPort("192.0.2.7:51820"), Keepalive: 25 * time.Second,
 						AllowedIPs:    []netip.Prefix{netip.MustParsePrefix("10.9.0.2/32"), netip.MustParsePrefix("fd09::2/128")},
-						LastHandshake: at.Add(-90 * time.Second), ReceiveBytes: 180, TransmitBytes: 1 << 40,
+						LastHandshake: at.Add(-90 * time.Second), ReceiveBytes: 80 + moved, TransmitBytes: 1<<40 - 500 + 5*moved,
 					},
 					{PublicKey: keyOf(0x0b)},
 					{PublicKey: keyOf(0x0c), Endpoint: netip.MustParseAddrPort("[2001:db8::1]:443"), LastHandshake: at.Add(-time.Hour)},
@@ -109,6 +111,8 @@ func TestGoldenPage(t *testing.T) {
 			return iface{known: name == "wg0", up: true, counted: true, received: 1000, transmitted: 2000, addresses: []netip.Prefix{netip.MustParsePrefix("10.9.0.1/24")}}
 		}
 		page(t, c)
+		time.Sleep(between)
+		moved = 100
 		rotating.PublicKey = keyOf(0x0e)
 		got := strings.ReplaceAll(page(t, c), conf, "wg0.conf")
 		proctest.Golden(t, "testdata/metrics.prom", []byte(got))
