@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -55,7 +56,14 @@ func run() error {
 		}
 	}
 	fmt.Printf("%d cores, %s\n\n", runtime.NumCPU(), runtime.Version())
-	return errors.Join(exporters(t), idle(t), engines(t), tunnels(t))
+	parts := map[string]func(tools) error{"exporters": exporters, "idle": idle, "engines": engines, "tunnels": tunnels, "imports": imports, "panels": panels}
+	var errs []error
+	for _, name := range []string{"exporters", "idle", "engines", "tunnels", "imports", "panels"} {
+		if len(os.Args) < 2 || slices.Contains(os.Args[1:], name) {
+			errs = append(errs, parts[name](t))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // process is a program being measured.

@@ -211,7 +211,8 @@ func TestImportFromABucketInTrouble(t *testing.T) {
 				return false
 			}
 			w.Header().Set("Content-Length", "100000")
-			_, _ = w.Write([]byte("\x1f\x8b"))
+			_, _ = w.Write([]byte("\x1f\x8b\x08\x00"))
+			_ = http.NewResponseController(w).Flush()
 			panic(http.ErrAbortHandler)
 		}, "unexpected EOF", false},
 	} {
