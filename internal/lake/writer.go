@@ -22,6 +22,9 @@ const (
 	maxOpen = 48
 	// maxFile is the bytes at which a file is closed and the next one begun.
 	maxFile = 128 << 20
+	// maxHeld is the bytes of unfinished files that a writer keeps in memory; then
+	// it closes the hours that it has not written to for the longest time.
+	maxHeld = 128 << 20
 	// maxBacklog is the bytes of files that may wait for a store that is away.
 	maxBacklog = 256 << 20
 	// gather is how many rows are put in order at once for parquet-go.
@@ -43,6 +46,7 @@ type Writer[T any] struct {
 	last     *hourFile[T] // of hours, the one written to last
 	lastHour partition
 	buffered int
+	limit    int      // maxHeld
 	free     []func() // gives the buffered rows back to their owner
 	unsent   []unsent
 	put      []string // keys written, for a transaction
@@ -73,7 +77,7 @@ func NewWriter[T any](l *Lake, table string, timeOf func(*T) time.Time) *Writer[
 }
 
 func newWriter[T any](l *Lake, table, id string, timeOf func(*T) time.Time) *Writer[T] {
-	w := &Writer[T]{lake: l, table: table, timeOf: timeOf, id: id, hours: map[partition]*hourFile[T]{}}
+	w := &Writer[T]{lake: l, table: table, timeOf: timeOf, id: id, limit: maxHeld, hours: map[partition]*hourFile[T]{}}
 	if b, err := columnar.NewBuilder[T](); err == nil {
 		w.builder = b
 	}
@@ -168,7 +172,22 @@ func (w *Writer[T]) encodeAll(ctx context.Context) error {
 			}
 		}
 	}
+	for w.held() > w.limit {
+		if err := w.closeOldest(ctx); err != nil {
+			return err
+		}
+	}
 	return nil
+}
+
+// held is the bytes of the files under way.
+func (w *Writer[T]) held() (n int) {
+	for _, h := range w.hours {
+		if h.file != nil {
+			n += h.file.size()
+		}
+	}
+	return n
 }
 
 // encode makes a row group of an hour's rows, in order of time; those of the same time stay as they came.
