@@ -46,6 +46,8 @@ var measurements = []struct {
 	{"engines", engines},
 	{"tunnels", tunnels},
 	{"neuvector", neuvectors},
+	{"imports", imports},
+	{"panels", panels},
 }
 
 func run() error {

@@ -27,7 +27,7 @@ type azureRecord struct {
 
 // azure reads VNet flow logs (version 4) and NSG flow logs (versions 1 and 2).
 func (d *decoder) azure(r io.Reader) error {
-	s := newScanner(r)
+	s := newScanner(r, d.kit.buf)
 	seen := false
 	for {
 		if err := s.step(func(c *cursor) error { return c.expect('{') }); err != nil {

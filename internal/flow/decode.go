@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync"
 
 	"github.com/klauspost/compress/gzip"
 )
@@ -72,8 +73,12 @@ func (e *RecordError) Unwrap() error { return e.Err }
 // object as a whole is damaged (cut off, not JSON, of an unknown version): what
 // has been handed over by then should not be used.
 func Decode(o Object, yield func(*Batch) error) (Result, error) {
-	d := &decoder{key: o.Key, yield: yield, strings: newInterner(), batch: newBatch()}
-	defer func() { d.batch.Free() }()
+	kit := kits.Get().(*kit)
+	d := &decoder{key: o.Key, yield: yield, strings: kit.strings, kit: kit, batch: newBatch()}
+	defer func() {
+		d.batch.Free()
+		kit.put()
+	}()
 	err := d.object(o)
 	if err == nil {
 		err = d.flush()
@@ -93,7 +98,36 @@ type yieldError struct{ error }
 
 func (e *yieldError) Unwrap() error { return e.error }
 
+// kit is what decoding needs of memory and leaves behind in it: the next object
+// says the same addresses again.
+type kit struct {
+	strings *interner
+	unzip   *gzip.Reader
+	plain   *bufio.Reader // of what is unpacked
+	buf     []byte        // a scanner's
+}
+
+var kits = sync.Pool{New: func() any {
+	return &kit{strings: newInterner(), plain: bufio.NewReaderSize(nil, sniffBytes), buf: make([]byte, 0, scanBytes)}
+}}
+
+func (k *kit) put() {
+	k.plain.Reset(nil) // what was read is not held any longer
+	kits.Put(k)
+}
+
+// gunzip begins to unpack.
+func (k *kit) gunzip(r io.Reader) (err error) {
+	if k.unzip == nil {
+		k.unzip, err = gzip.NewReader(r)
+	} else {
+		err = k.unzip.Reset(r)
+	}
+	return err
+}
+
 type decoder struct {
+	kit     *kit
 	key     string
 	base    Record // what all rows of the object begin as
 	yield   func(*Batch) error
@@ -120,11 +154,11 @@ func (d *decoder) object(o Object) error {
 		return d.awsParquet(o, in)
 	}
 	if len(magic) > 1 && magic[0] == 0x1f && magic[1] == 0x8b {
-		unzip, err := gzip.NewReader(in)
-		if err != nil {
+		if err := d.kit.gunzip(in); err != nil {
 			return fmt.Errorf("gzip: %w", err)
 		}
-		in = bufio.NewReaderSize(io.LimitReader(unzip, maxRaw), sniffBytes)
+		d.kit.plain.Reset(io.LimitReader(d.kit.unzip, maxRaw))
+		in = d.kit.plain
 	}
 	format := o.Format
 	if format == "" {

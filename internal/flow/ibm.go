@@ -44,7 +44,7 @@ func (h *ibmHeader) set(r *Record) {
 
 // ibm reads IBM VPC flow logs: one JSON object, or several one after the other.
 func (d *decoder) ibm(r io.Reader) error {
-	s := newScanner(r)
+	s := newScanner(r, d.kit.buf)
 	for {
 		if err := d.ibmObject(s); err != nil {
 			return err

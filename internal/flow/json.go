@@ -235,7 +235,10 @@ type scanner struct {
 	eof    bool
 }
 
-func newScanner(r io.Reader) *scanner { return &scanner{r: r, buf: make([]byte, 0, 256<<10)} }
+// scanBytes is what a scanner reads at once.
+const scanBytes = 256 << 10
+
+func newScanner(r io.Reader, buf []byte) *scanner { return &scanner{r: r, buf: buf[:0]} }
 
 // offset of the next byte in the document.
 func (s *scanner) offset() int64 { return s.before + int64(s.c.i) }

@@ -2,6 +2,7 @@ package flow
 
 import (
 	"fmt"
+	"hash/maphash"
 	"net/netip"
 )
 
@@ -15,11 +16,19 @@ const (
 // interner gives equal texts one string: a flow log says the same addresses over and over.
 type interner struct {
 	known map[string]string
-	ips   map[string]string // texts that have been checked to be addresses
+	seed  maphash.Seed
+	ips   []checked // by the hash of the text
 }
 
+// checked is a text and the address that it is. One that is met again replaces
+// what had its place: scanners come from addresses without number, of which
+// none is worth keeping.
+type checked struct{ text, ip string }
+
+const maxIPs = 1 << 12 // a power of two
+
 func newInterner() *interner {
-	return &interner{known: map[string]string{}, ips: map[string]string{}}
+	return &interner{known: map[string]string{}, seed: maphash.MakeSeed(), ips: make([]checked, maxIPs)}
 }
 
 func (n *interner) text(b []byte) string {
@@ -39,19 +48,49 @@ func (n *interner) text(b []byte) string {
 
 // ip is text for addresses: what is none gives an error.
 func (n *interner) ip(b []byte) (string, error) {
-	if s, ok := n.ips[string(b)]; ok {
+	at := &n.ips[maphash.Bytes(n.seed, b)&(maxIPs-1)]
+	if at.text == string(b) && at.ip != "" {
+		return at.ip, nil
+	}
+	if canonicalIPv4(b) {
+		s := string(b)
+		*at = checked{s, s}
 		return s, nil
 	}
 	a, err := netip.ParseAddr(string(b[:min(len(b), 64)]))
 	if err != nil {
 		return "", fmt.Errorf("%q is not an address", excerpt(b))
 	}
-	if len(n.ips) >= maxInterned {
-		clear(n.ips)
+	ip := a.Unmap().WithZone("").String()
+	if len(b) <= 64 {
+		*at = checked{string(b), ip}
 	}
-	s := a.Unmap().WithZone("").String()
-	n.ips[string(b)] = s
-	return s, nil
+	return ip, nil
+}
+
+// canonicalIPv4 tells whether b is four numbers up to 255, without a zero in front, and dots.
+func canonicalIPv4(b []byte) bool {
+	if len(b) < 7 || len(b) > 15 {
+		return false
+	}
+	dots, n, digits := 0, 0, 0
+	for _, c := range b {
+		switch {
+		case c == '.':
+			if digits == 0 {
+				return false
+			}
+			dots, n, digits = dots+1, 0, 0
+		case c < '0' || c > '9' || digits > 0 && n == 0:
+			return false
+		default:
+			n, digits = n*10+int(c-'0'), digits+1
+			if n > 255 {
+				return false
+			}
+		}
+	}
+	return dots == 3 && digits > 0
 }
 
 // small checks the range of ports, protocols and the like.

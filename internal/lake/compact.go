@@ -21,6 +21,8 @@ const (
 	largeFile = 256 << 20
 	// maxMerge is how many files are put together at once: each is open meanwhile.
 	maxMerge = 500
+	// maxExpired is how many files one transaction removes.
+	maxExpired = 10_000
 )
 
 // Compaction is what Compact has done.
@@ -253,23 +255,48 @@ func timeColumn(schema *parquet.Schema) string {
 	return ""
 }
 
-// Expire removes the files of hours before one, for all tables or one. Rows are
+// Expire removes the files of hours before one of a table, compacted or not.
+// Queries see them no more from now on; those that began before read on, and
+// the files go when the lake's grace period is over, at a later call. Rows are
 // lost for good: that is what retention is.
 func (l *Lake) Expire(ctx context.Context, table string, before time.Time) (removed int64, err error) {
-	var old []string
-	for f, err := range l.walk(ctx, table, time.Time{}, before.Truncate(time.Hour)) {
+	defer func() {
 		if err != nil {
-			return 0, fmt.Errorf("expire %s: %w", table, err)
+			err = fmt.Errorf("expire %s: %w", table, err)
 		}
-		if !f.Hour.Add(time.Hour).After(before) {
-			old = append(old, f.Key)
-		}
+	}()
+	if !validTable(table) {
+		return 0, fmt.Errorf("%q: not a name of a table", table)
 	}
-	for _, key := range old {
-		if err := l.store.Delete(ctx, key); err != nil {
-			return removed, fmt.Errorf("expire %s: %w", table, err)
+	lockName := "compact-" + table // whoever puts files together must not bring them back
+	lk, err := l.lock(ctx, lockName)
+	if err != nil {
+		return 0, err
+	}
+	defer lk.release()
+	if err := l.recover(ctx, lockName); err != nil { // before what it left is swept
+		return 0, err
+	}
+	if err := l.sweep(ctx, table); err != nil {
+		return 0, err
+	}
+	files, err := l.list(ctx, table, time.Time{}, before.Truncate(time.Hour))
+	if err != nil {
+		return 0, err
+	}
+	files = slices.DeleteFunc(files, func(f File) bool { return f.Hour.Add(time.Hour).After(before) })
+	for part := range slices.Chunk(files, maxExpired) {
+		var r replacement
+		for _, f := range part {
+			r.Removes = append(r.Removes, f.Key)
 		}
-		removed++
+		if !lk.held() {
+			return removed, fmt.Errorf("the lock was lost: %w", ErrLocked)
+		}
+		if err := l.putJSON(ctx, txnPrefix+newID("t")+txnReplace, r); err != nil {
+			return removed, err
+		}
+		removed += int64(len(part))
 	}
 	return removed, nil
 }

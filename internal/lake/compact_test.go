@@ -2,6 +2,9 @@ package lake
 
 import (
 	"context"
+	"errors"
+	"io/fs"
+	"os"
 	"slices"
 	"testing"
 	"time"
@@ -115,9 +118,23 @@ func TestExpireRemovesWholeHours(t *testing.T) {
 	if err := w.Flush(ctx); err != nil {
 		t.Fatal(err)
 	}
+	begun, err := l.Files(ctx, FlowTable, time.Time{}, time.Time{}) // a query
+	if err != nil {
+		t.Fatal(err)
+	}
 	n, err := l.Expire(ctx, FlowTable, t0.Add(2*time.Hour))
 	if err != nil || n != 2 {
 		t.Errorf("Expire = %d, %v; want 2", n, err)
+	}
+	if got := rows(t, begun); len(got) != 5 {
+		t.Errorf("a query that began before reads %d rows; want 5", len(got))
+	}
+	l.grace = 0
+	if n, err := l.Expire(ctx, FlowTable, t0.Add(2*time.Hour)); err != nil || n != 0 {
+		t.Errorf("Expire again = %d, %v; want 0", n, err)
+	}
+	if _, err := os.Stat(begun.List[0].Path); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("after the grace period: %v; want the file gone", err)
 	}
 	if got := all(t, l); len(got) != 3 || got[0].RecordNo != 2 {
 		t.Errorf("%d rows are left", len(got))

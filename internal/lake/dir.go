@@ -18,7 +18,19 @@ import (
 const tempPrefix = ".tmp-"
 
 // Dir is a store in a directory of the file system.
-type Dir struct{ root string }
+type Dir struct {
+	root string
+	// at, if not nil, is called at the points of writing at which a process may
+	// die: before, with the temporary file written, with it in its place, and
+	// around a removal. Tests die there.
+	at func(point, key string)
+}
+
+func (d *Dir) step(point, key string) {
+	if d.at != nil {
+		d.at(point, key)
+	}
+}
 
 // NewDir returns the store below root, which is made when something is written.
 func NewDir(root string) *Dir { return &Dir{root: root} }
@@ -153,6 +165,7 @@ func (d *Dir) Put(_ context.Context, key string, body io.Reader, size int64, ifA
 			err = fmt.Errorf("put %q: %w", key, err)
 		}
 	}()
+	d.step("put", key)
 	file := d.Path(key)
 	dir := filepath.Dir(file)
 	if err := os.MkdirAll(dir, 0o750); err != nil {
@@ -176,6 +189,7 @@ func (d *Dir) Put(_ context.Context, key string, body io.Reader, size int64, ifA
 	if err != nil {
 		return err
 	}
+	d.step("written", key)
 	if ifAbsent {
 		err = os.Link(f.Name(), file) // fails if it is there, at once and for all
 		if errors.Is(err, fs.ErrExist) {
@@ -187,6 +201,7 @@ func (d *Dir) Put(_ context.Context, key string, body io.Reader, size int64, ifA
 	if err != nil {
 		return err
 	}
+	d.step("placed", key)
 	return syncDir(dir)
 }
 
@@ -202,10 +217,11 @@ func syncDir(dir string) error {
 
 // Delete removes a file. Directories stay: somebody may be about to write there.
 func (d *Dir) Delete(_ context.Context, key string) error {
-	file := d.Path(key)
-	if err := os.Remove(file); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	d.step("delete", key)
+	if err := os.Remove(d.Path(key)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("delete %q: %w", key, err)
 	}
+	d.step("deleted", key)
 	return nil
 }
 

@@ -124,3 +124,33 @@ func TestTables(t *testing.T) {
 		}
 	}
 }
+
+// TestWriterHoldsLittle: of many hours only the latest are kept in memory.
+func TestWriterHoldsLittle(t *testing.T) {
+	ctx := context.Background()
+	l := newLake(t)
+	w := NewWriter(l, FlowTable, startOf)
+	w.limit = 100_000
+	batch := make([]flow.Record, 1000)
+	batches := maxBuffered/len(batch) + 2
+	for i := range batches {
+		for j := range batch {
+			batch[j] = record(t0.Add(time.Duration(i)*10*time.Minute), int32(i*len(batch)+j))
+		}
+		if err := w.Write(ctx, batch); err != nil {
+			t.Fatal(err)
+		}
+		if held := w.held(); held > w.limit {
+			t.Fatalf("%d bytes are held", held)
+		}
+	}
+	if len(w.put) == 0 {
+		t.Error("nothing was written before Flush")
+	}
+	if err := w.Flush(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if got := len(all(t, l)); got != batches*len(batch) {
+		t.Errorf("%d rows", got)
+	}
+}

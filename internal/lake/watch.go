@@ -207,7 +207,9 @@ func (w *Watcher) tidy(ctx context.Context) (merged, expired int64, err error) {
 		if w.cfg.Retention > 0 {
 			n, eerr := w.lake.Expire(ctx, t.Name, now.Add(-w.cfg.Retention.Std()))
 			expired += n
-			err = errors.Join(err, eerr)
+			if !errors.Is(eerr, ErrLocked) { // the next round
+				err = errors.Join(err, eerr)
+			}
 		}
 		if w.cfg.CompactInterval > 0 {
 			c, cerr := w.lake.Compact(ctx, t.Name, now.Add(-w.cfg.CompactAge.Std()), nil)

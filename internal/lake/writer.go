@@ -12,8 +12,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/parquet-go/parquet-go"
-	"github.com/parquet-go/parquet-go/compress/zstd"
+	"github.com/orielhq/oriel/internal/lake/columnar"
 )
 
 const (
@@ -23,9 +22,12 @@ const (
 	maxOpen = 48
 	// maxFile is the bytes at which a file is closed and the next one begun.
 	maxFile = 128 << 20
+	// maxHeld is the bytes of unfinished files that a writer keeps in memory; then
+	// it closes the hours that it has not written to for the longest time.
+	maxHeld = 128 << 20
 	// maxBacklog is the bytes of files that may wait for a store that is away.
 	maxBacklog = 256 << 20
-	// gather is how many rows are put in order at once.
+	// gather is how many rows are put in order at once for parquet-go.
 	gather = 256
 )
 
@@ -44,20 +46,21 @@ type Writer[T any] struct {
 	last     *hourFile[T] // of hours, the one written to last
 	lastHour partition
 	buffered int
+	limit    int      // maxHeld
 	free     []func() // gives the buffered rows back to their owner
 	unsent   []unsent
 	put      []string // keys written, for a transaction
 
-	scratch []T
+	builder  *columnar.Builder[T] // nil if T is not plain enough
+	pointers []*T
 }
 
 // hourFile is the rows of one hour that are not in the store yet.
 type hourFile[T any] struct {
-	rows    []ref[T]
-	first   int64 // microseconds
-	buf     *bytes.Buffer
-	encoder *parquet.GenericWriter[T] // nil until the first row group
-	used    int                       // when rows came last, for choosing whom to close
+	rows  []ref[T]
+	first int64       // microseconds
+	file  encoding[T] // nil until the first row group
+	used  int         // when rows came last, for choosing whom to close
 }
 
 // ref is a row and its time in microseconds: ordering these moves no rows.
@@ -74,7 +77,11 @@ func NewWriter[T any](l *Lake, table string, timeOf func(*T) time.Time) *Writer[
 }
 
 func newWriter[T any](l *Lake, table, id string, timeOf func(*T) time.Time) *Writer[T] {
-	return &Writer[T]{lake: l, table: table, timeOf: timeOf, id: id, hours: map[partition]*hourFile[T]{}}
+	w := &Writer[T]{lake: l, table: table, timeOf: timeOf, id: id, limit: maxHeld, hours: map[partition]*hourFile[T]{}}
+	if b, err := columnar.NewBuilder[T](); err == nil {
+		w.builder = b
+	}
+	return w
 }
 
 // newID returns a name that nobody else has. Later ones of this machine sort behind earlier ones.
@@ -159,13 +166,28 @@ func (w *Writer[T]) encodeAll(ctx context.Context) error {
 	}
 	w.free = w.free[:0]
 	for p, h := range w.hours {
-		if h.buf.Len() >= maxFile {
+		if h.file != nil && h.file.size() >= maxFile {
 			if err := w.close(ctx, p, h); err != nil {
 				return err
 			}
 		}
 	}
+	for w.held() > w.limit {
+		if err := w.closeOldest(ctx); err != nil {
+			return err
+		}
+	}
 	return nil
+}
+
+// held is the bytes of the files under way.
+func (w *Writer[T]) held() (n int) {
+	for _, h := range w.hours {
+		if h.file != nil {
+			n += h.file.size()
+		}
+	}
+	return n
 }
 
 // encode makes a row group of an hour's rows, in order of time; those of the same time stay as they came.
@@ -173,43 +195,25 @@ func (w *Writer[T]) encode(h *hourFile[T]) error {
 	if len(h.rows) == 0 {
 		return nil
 	}
-	if h.encoder == nil {
-		h.buf = &bytes.Buffer{}
-		h.encoder = newEncoder[T](h.buf)
+	if h.file == nil {
+		h.file = w.newFile()
 	}
 	byTime := func(a, b ref[T]) int { return cmp.Compare(a.time, b.time) }
 	if !slices.IsSortedFunc(h.rows, byTime) {
 		slices.SortStableFunc(h.rows, byTime)
 	}
 	h.first = min(h.first, h.rows[0].time)
-	for rows := range slices.Chunk(h.rows, gather) {
-		w.scratch = w.scratch[:0]
-		for _, r := range rows {
-			w.scratch = append(w.scratch, *r.row)
-		}
-		if _, err := h.encoder.Write(w.scratch); err != nil {
-			return fmt.Errorf("encode: %w", err)
-		}
+	w.pointers = w.pointers[:0]
+	for _, r := range h.rows {
+		w.pointers = append(w.pointers, r.row)
 	}
-	if err := h.encoder.Flush(); err != nil {
+	if err := h.file.add(w.pointers); err != nil {
 		return fmt.Errorf("encode: %w", err)
 	}
-	clear(w.scratch[:cap(w.scratch)])
+	clear(w.pointers)
 	clear(h.rows)
 	h.rows = h.rows[:0]
 	return nil
-}
-
-func newEncoder[T any](buf *bytes.Buffer) *parquet.GenericWriter[T] {
-	return parquet.NewGenericWriter[T](buf, encoderOptions()...)
-}
-
-func encoderOptions() []parquet.WriterOption {
-	return []parquet.WriterOption{
-		parquet.Compression(&zstd.Codec{Level: zstd.SpeedFastest, Concurrency: 1}),
-		parquet.PageBufferSize(256 << 10),
-		parquet.CreatedBy("oriel", "1", ""),
-	}
 }
 
 // close ends an hour's file and sends it to the store.
@@ -217,12 +221,13 @@ func (w *Writer[T]) close(ctx context.Context, p partition, h *hourFile[T]) erro
 	if err := w.encode(h); err != nil {
 		return err
 	}
-	if h.encoder != nil {
-		if err := h.encoder.Close(); err != nil {
+	if h.file != nil {
+		data, err := h.file.end()
+		if err != nil {
 			return fmt.Errorf("encode: %w", err)
 		}
 		w.seq++
-		w.unsent = append(w.unsent, unsent{p.key(time.UnixMicro(h.first), w.id, w.seq), h.buf.Bytes()})
+		w.unsent = append(w.unsent, unsent{p.key(time.UnixMicro(h.first), w.id, w.seq), data})
 	}
 	delete(w.hours, p)
 	if w.last == h {

@@ -13,6 +13,7 @@ import (
 type node struct {
 	*Query
 	exp       *Expansion
+	whole     string   // its SQL with that of all it reads
 	err       error    // of this query or of one it reads
 	after     []string // the queries it reads, directly
 	consumers int      // how many needed queries read it

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -57,7 +58,7 @@ func (g *group) start(ctx context.Context, req *Request) []*Answer {
 		if n.Hide {
 			continue // run by those that read it, if any
 		}
-		a := &Answer{Query: *n.Query, Err: n.err, Range: g.span}
+		a := &Answer{Query: *n.Query, Err: n.err, Range: g.span, group: g}
 		if n.exp != nil {
 			a.Fill = n.exp.Fill
 		}
@@ -128,7 +129,7 @@ func (g *group) prepare(ctx context.Context, n *node, a *Answer) (*input, error)
 	if err != nil {
 		return nil, err
 	}
-	a.SQL = sql
+	a.SQL, n.whole = sql, sql
 	if a.shape, err = g.needs.Engine.Inspect(ctx, sql); err != nil {
 		return nil, err
 	}
@@ -281,6 +282,9 @@ func (g *group) fill(ctx context.Context, n *node, in *input, r *Result) error {
 	}
 	defer g.slots.Release(1)
 	rows, err := g.needs.Engine.Query(ctx, st)
+	if e, ok := errors.AsType[*EngineError](err); ok && st.SQL != n.whole {
+		e.Offset = -1 // it counts in a text that is not the answer's
+	}
 	if err != nil {
 		return err
 	}

@@ -57,7 +57,7 @@ func (a *Answer) tail(rows int, err error) tail {
 		t.ElapsedMS = float64(a.Result.Elapsed().Microseconds()) / 1000
 	}
 	if err != nil {
-		t.Error = fault(err)
+		t.Error = fault(a.place(err))
 	}
 	return t
 }

@@ -27,6 +27,10 @@ type Expansion struct {
 	Prev []string // the queries that it reads, by $__source_prev
 	Dest *Dest
 	Fill *Fill
+
+	user  string // the text that it was made of
+	made  string // SQL as the macros left it
+	marks []mark
 }
 
 // Dest is what INTO $__dest asks for.
@@ -57,7 +61,7 @@ func Expand(sql string, s *Scope) (*Expansion, error) {
 	if err != nil {
 		return nil, err
 	}
-	x := &expander{Scope: s, text: sql, out: &Expansion{}}
+	x := &expander{Scope: s, text: sql, out: &Expansion{user: sql}}
 	tokens = lex.Trim(tokens)
 	for len(tokens) > 0 && tokens[len(tokens)-1].Is(";") {
 		tokens = lex.Trim(tokens[:len(tokens)-1])
@@ -68,17 +72,21 @@ func Expand(sql string, s *Scope) (*Expansion, error) {
 	if x.out.SQL, err = x.expand(tokens); err != nil {
 		return nil, err
 	}
+	x.out.made = x.out.SQL
 	return x.out, nil
 }
 
 type expander struct {
 	*Scope
-	text string
-	out  *Expansion
-	size int
+	text  string
+	out   *Expansion
+	size  int
+	depth int
 }
 
 func (x *expander) expand(tokens []lex.Token) (string, error) {
+	x.depth++
+	defer func() { x.depth-- }()
 	var b strings.Builder
 	for i := 0; i < len(tokens); i++ {
 		t := tokens[i]
@@ -110,6 +118,9 @@ func (x *expander) expand(tokens []lex.Token) (string, error) {
 		}
 		if x.size += len(text); x.size > maxExpanded {
 			return "", lex.At(x.text, t.Pos, "the query grows beyond %d bytes", maxExpanded)
+		}
+		if x.depth == 1 {
+			x.out.mark(b.Len(), t.Pos, text == t.Text)
 		}
 		b.WriteString(text)
 	}

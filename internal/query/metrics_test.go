@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/orielhq/oriel/internal/collector"
+	record "github.com/orielhq/oriel/internal/flow"
 	"github.com/orielhq/oriel/internal/proctest"
 	"github.com/orielhq/oriel/internal/query"
 	"github.com/orielhq/oriel/internal/query/duckdb"
@@ -27,7 +28,7 @@ func detecting(t *testing.T) (*query.Service, time.Time) {
 	dir := t.TempDir()
 	start := time.Date(2026, 8, 20, 1, 0, 0, 0, time.UTC)
 	at := func(s int) time.Time { return start.Add(time.Duration(s) * time.Second) }
-	var rows []sample.Row
+	var rows []record.Record
 	for i := range 120 { // refused often, at one place
 		rows = append(rows, sample.Flow(at(i), "203.0.113.1", "10.0.0.1", 443, "rejected", "I", 100))
 	}
@@ -44,7 +45,7 @@ func detecting(t *testing.T) (*query.Service, time.Time) {
 		big.BytesFromTarget = &back
 		rows = append(rows, big)
 	}
-	slices.SortFunc(rows, func(a, b sample.Row) int { return int(a.StartTime - b.StartTime) })
+	slices.SortFunc(rows, func(a, b record.Record) int { return int(a.StartTime - b.StartTime) })
 	if err := sample.Write(filepath.Join(dir, "lake"), start, rows); err != nil {
 		t.Fatal(err)
 	}

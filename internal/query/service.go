@@ -75,6 +75,7 @@ type Answer struct {
 	Range  Range
 	Fill   *Fill
 
+	group *group
 	shape *Shape
 	view  *view
 	done  func()

@@ -50,15 +50,17 @@ func (d *Decoder) Decode(b []byte, from netip.Addr, isSFlow bool, now time.Time,
 	case 9:
 		protocol = "netflow_v9"
 		var p netflow.NFv9Packet
-		err = netflow.DecodeMessageNetFlow(buf, d.exporter(from), &p)
+		sender := d.exporter(from)
+		err = netflow.DecodeMessageNetFlow(buf, sender, &p)
 		boot := time.Unix(int64(p.UnixSeconds), 0).Add(-time.Duration(p.SystemUptime) * time.Millisecond)
-		s := set{protocol: protocol, exporter: from, sent: time.Unix(int64(p.UnixSeconds), 0), boot: boot, now: now}
+		s := set{protocol: protocol, exporter: from, sender: sender, version: 9, domain: p.SourceId, sent: time.Unix(int64(p.UnixSeconds), 0), boot: boot, now: now}
 		rows, err = s.rows(p.FlowSets, rows, err)
 	case 10:
 		protocol = "ipfix"
 		var p netflow.IPFIXPacket
-		err = netflow.DecodeMessageIPFIX(buf, d.exporter(from), &p)
-		s := set{protocol: protocol, exporter: from, sent: time.Unix(int64(p.ExportTime), 0), now: now}
+		sender := d.exporter(from)
+		err = netflow.DecodeMessageIPFIX(buf, sender, &p)
+		s := set{protocol: protocol, exporter: from, sender: sender, version: 10, domain: p.ObservationDomainId, sent: time.Unix(int64(p.ExportTime), 0), now: now}
 		rows, err = s.rows(p.FlowSets, rows, err)
 	default:
 		err = fmt.Errorf("version %d is unknown", version)
@@ -136,6 +138,9 @@ func tcp(r *flow.Record, flags int32) {
 type set struct {
 	protocol string
 	exporter netip.Addr
+	sender   *exporter
+	version  uint16
+	domain   uint32
 	sent     time.Time
 	boot     time.Time // zero for IPFIX
 	now      time.Time
@@ -152,6 +157,8 @@ func (s set) rows(sets []any, rows []flow.Record, err error) ([]flow.Record, err
 			if err == nil {
 				err = ErrNoTemplate
 			}
+		case netflow.OptionsDataFlowSet:
+			s.options(data.Records)
 		case netflow.DataFlowSet:
 			for _, rec := range data.Records {
 				r := base(s.protocol, s.exporter, no)
@@ -175,7 +182,7 @@ type times struct{ start, end, boot time.Time }
 func (s set) record(r *flow.Record, values []netflow.DataField) error {
 	t := times{boot: s.boot}
 	var uptime [2]int64 // first, last; in ms since the boot
-	flags, rate := int64(-1), int64(1)
+	flags, sampled := int64(-1), sampler{id: -1}
 	for _, v := range values {
 		b, ok := v.Value.([]byte)
 		if !ok {
@@ -229,8 +236,8 @@ func (s set) record(r *flow.Record, values []netflow.DataField) error {
 			r.TargetPort = new(int32(n & 0xffff))
 		case 10:
 			r.InterfaceID = strconv.FormatInt(n, 10)
-		case 34, 50, 305:
-			rate = max(1, n)
+		case 34, 48, 50, 302, 305, 306:
+			sampled.set(v.Type, n)
 		case 61:
 			r.Direction = map[int64]string{0: flow.Inbound, 1: flow.Outbound}[n]
 		case 89:
@@ -252,7 +259,7 @@ func (s set) record(r *flow.Record, values []netflow.DataField) error {
 			t.set(v.Type, n)
 		}
 	}
-	return s.finish(r, t, uptime, flags, rate)
+	return s.finish(r, t, uptime, flags, s.rate(sampled))
 }
 
 // set takes the absolute times of IPFIX.

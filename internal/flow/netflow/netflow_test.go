@@ -136,6 +136,49 @@ func TestDecode(t *testing.T) {
 	}
 }
 
+// TestSamplingToldApart: what an options set says of a sampler, and of all that
+// name none, holds for the counters of the flows, but not for another sender's.
+func TestSamplingToldApart(t *testing.T) {
+	options := withLength(1, pack(uint16(257), uint16(4), uint16(8), uint16(1), uint16(4), uint16(48), uint16(1), uint16(50), uint16(4)))
+	rates := withLength(257, pack(uint32(0), uint8(3), uint32(100)))
+	plain := withLength(1, pack(uint16(258), uint16(4), uint16(4), uint16(1), uint16(4), uint16(34), uint16(4)))
+	plainRate := withLength(258, pack(uint32(0), uint32(10)))
+	named := withLength(0, template(8, 4, 12, 4, 7, 2, 11, 2, 4, 1, 48, 1, 1, 4, 2, 4))
+	flowOf := func(sampler uint8) []byte {
+		return withLength(256, pack(append(append([]any{}, fiveText...), uint8(6), sampler, uint32(700), uint32(5))...))
+	}
+	d := NewDecoder()
+	bytesOf := func(from netip.Addr, packet []byte) (n int64, sampled bool) {
+		t.Helper()
+		_, rows, err := d.Decode(packet, from, false, sent, nil)
+		if err != nil || len(rows) != 1 {
+			t.Fatalf("%d rows, %v", len(rows), err)
+		}
+		return *rows[0].BytesFromInitiator, rows[0].Sampled
+	}
+	if n, sampled := bytesOf(router, v9(options, rates, named, flowOf(3))); n != 70_000 || !sampled {
+		t.Errorf("sampler 3: %d bytes, sampled %v; want 70000", n, sampled)
+	}
+	if n, sampled := bytesOf(router, v9(named, flowOf(4))); n != 700 || sampled {
+		t.Errorf("sampler 4, of which nothing is known: %d bytes, sampled %v; want 700", n, sampled)
+	}
+	if n, sampled := bytesOf(netip.MustParseAddr("192.0.2.2"), v9(named, flowOf(3))); n != 700 || sampled {
+		t.Errorf("another router's sampler 3: %d bytes, sampled %v; want 700", n, sampled)
+	}
+	if n, _ := bytesOf(router, v9(plain, plainRate, v9Template, v9Data)); n != 7000 {
+		t.Errorf("a flow without sampler, of a router that samples one of ten: %d bytes; want 7000", n)
+	}
+	long := withLength(1, pack(uint16(259), uint16(4), uint16(8), uint16(1), uint16(4), uint16(48), uint16(2), uint16(50), uint16(4)))
+	for id := range 1000 {
+		if _, _, err := d.Decode(v9(long, withLength(259, pack(uint32(0), uint16(id), uint32(100+id)))), router, false, sent, nil); err != nil { //nolint:gosec // small
+			t.Fatal(err)
+		}
+	}
+	if n := len(d.exporters[router].rates); n != maxSamplers {
+		t.Errorf("%d rates are remembered; want %d", n, maxSamplers)
+	}
+}
+
 func TestTemplatesAreEachSendersOwn(t *testing.T) {
 	d := NewDecoder()
 	other := netip.MustParseAddr("192.0.2.2")

@@ -20,9 +20,10 @@ const (
 // ErrNoTemplate tells that data came before the template that explains them.
 var ErrNoTemplate = errors.New("no template yet")
 
-// exporter is the templates of one sender.
+// exporter is the templates and the sampling rates of one sender.
 type exporter struct {
 	templates map[templateKey]any
+	rates     map[samplerKey]int64
 	used      uint64
 }
 
@@ -46,7 +47,7 @@ func (d *Decoder) exporter(from netip.Addr) *exporter {
 			}
 			delete(d.exporters, oldest)
 		}
-		e = &exporter{templates: map[templateKey]any{}}
+		e = &exporter{templates: map[templateKey]any{}, rates: map[samplerKey]int64{}}
 		d.exporters[from] = e
 	}
 	e.used = d.clock

@@ -74,7 +74,7 @@ func (e *Engine) Inspect(ctx context.Context, sqlText string) (*query.Shape, err
 	var tree duckdb.Composite[map[string]any]
 	row := e.db.QueryRowContext(ctx, "SELECT json_serialize_sql(?::VARCHAR, skip_empty := true, skip_null := true)", sqlText)
 	if err := row.Scan(&tree); err != nil {
-		return nil, clean(err)
+		return nil, clean(err, "")
 	}
 	in := &inspector{shape: &query.Shape{}}
 	if err := in.statement(tree.Get()); err != nil {
@@ -87,15 +87,15 @@ func (e *Engine) Inspect(ctx context.Context, sqlText string) (*query.Shape, err
 func (e *Engine) Query(ctx context.Context, st query.Statement) (query.Rows, error) {
 	conn, err := e.db.Conn(ctx)
 	if err != nil {
-		return nil, clean(err)
+		return nil, clean(err, "")
 	}
-	r := &rows{conn: conn, views: st.Views, ctx: ctx}
+	r := &rows{conn: conn, views: st.Views, ctx: ctx, statement: st.SQL}
 	sqlText := st.SQL
 	if st.MaxRows > 0 {
-		sqlText = "SELECT * FROM (\n" + sqlText + "\n) LIMIT " + strconv.Itoa(st.MaxRows)
+		sqlText = wrapped + sqlText + "\n) LIMIT " + strconv.Itoa(st.MaxRows)
 	}
 	if err := r.open(ctx, sqlText); err != nil {
-		return nil, errors.Join(clean(err), r.Close())
+		return nil, errors.Join(r.place(err), r.Close())
 	}
 	return r, nil
 }
@@ -108,31 +108,32 @@ func (e *Engine) Export(ctx context.Context, st query.Statement, format, file st
 	}
 	conn, err := e.db.Conn(ctx)
 	if err != nil {
-		return clean(err)
+		return clean(err, "")
 	}
-	r := &rows{conn: conn, views: st.Views, ctx: ctx}
+	r := &rows{conn: conn, views: st.Views, ctx: ctx, statement: st.SQL}
 	defer func() { err = errors.Join(err, r.Close()) }()
 	if err := r.makeViews(ctx); err != nil {
-		return clean(err)
+		return clean(err, "")
 	}
 	if _, err := selectOnly(ctx, conn, st.SQL); err != nil {
-		return clean(err)
+		return clean(err, st.SQL)
 	}
 	_, err = conn.ExecContext(ctx, "COPY (\n"+st.SQL+"\n) TO "+text(file)+" ("+options+")")
-	return clean(err)
+	return clean(err, "")
 }
 
 // rows are those of one query on its own connection.
 type rows struct {
-	conn    *sql.Conn
-	ctx     context.Context //nolint:containedctx // of the query, to undo its views after it has ended
-	views   []query.View
-	made    []string
-	stmt    *duckdb.Stmt
-	rows    driver.Rows
-	columns []query.Column
-	values  []driver.Value
-	convert []func(driver.Value) any
+	conn      *sql.Conn
+	statement string          // without what is put around it
+	ctx       context.Context //nolint:containedctx // of the query, to undo its views after it has ended
+	views     []query.View
+	made      []string
+	stmt      *duckdb.Stmt
+	rows      driver.Rows
+	columns   []query.Column
+	values    []driver.Value
+	convert   []func(driver.Value) any
 }
 
 // makeViews gives the connection the tables of the statement, and no others.
@@ -205,6 +206,15 @@ func (r *rows) open(ctx context.Context, sqlText string) error {
 	return nil
 }
 
+// place is clean for what may have been put into brackets.
+func (r *rows) place(err error) error {
+	err = clean(err, wrapped+r.statement)
+	if e, ok := errors.AsType[*query.EngineError](err); ok && e.Offset >= 0 {
+		e.Offset = max(-1, e.Offset-len(wrapped))
+	}
+	return err
+}
+
 // Columns is documented at query.Rows.
 func (r *rows) Columns() []query.Column { return r.columns }
 
@@ -218,7 +228,7 @@ func (r *rows) Next(row []any) error {
 		if errors.Is(err, io.EOF) {
 			return io.EOF
 		}
-		return clean(err)
+		return r.place(err)
 	}
 	for i, v := range r.values {
 		if v == nil {
@@ -249,25 +259,15 @@ func (r *rows) Close() error {
 	return errors.Join(errs...)
 }
 
-// clean takes the driver's own words off an error.
-func clean(err error) error {
-	if err == nil {
-		return nil
+// clean makes our error of the driver's: without its own words, and with the place
+// in the statement that it shows below a line of it.
+func clean(err error, statement string) error {
+	d, ok := errors.AsType[*duckdb.Error](err)
+	if !ok {
+		return err
 	}
-	if d, ok := errors.AsType[*duckdb.Error](err); ok {
-		msg := strings.TrimSpace(d.Msg)
-		for _, prefix := range []string{"Parser Error: ", "Binder Error: ", "Catalog Error: "} {
-			msg = strings.TrimPrefix(msg, prefix)
-		}
-		if strings.HasPrefix(msg, "Out of Memory") { // what follows is advice for another's settings
-			msg, _, _ = strings.Cut(msg, "\n")
-		}
-		return &Error{Msg: msg}
-	}
-	return err
+	return said(d.Msg, statement)
 }
 
-// Error is what DuckDB says about a query.
-type Error struct{ Msg string }
-
-func (e *Error) Error() string { return e.Msg }
+// wrapped is what stands before a statement of which there is a limit of rows.
+const wrapped = "SELECT * FROM (\n"

@@ -116,7 +116,7 @@ func (r *rewriter) call(t lex.Token, args [][]lex.Token) (string, error) {
 	if op, ok := strings.CutPrefix(name, "TS_EXP_"); ok {
 		return r.expression(t, op, args)
 	}
-	f, ok := functions[name]
+	f, args, ok := lookup(name, args)
 	switch {
 	case name == "TS_SEGMENT_BY_TIME":
 		// IBM begins the windows at each series' first observation. A series of its
@@ -143,12 +143,13 @@ func (r *rewriter) call(t lex.Token, args [][]lex.Token) (string, error) {
 		}
 		f, ok, args = function{[]kind{plain}, open + "SELECT t, CAST(" + combine + " AS DOUBLE) AS v FROM " + body + " GROUP BY t" + shut}, true, args[:1]
 	case name == "TS_DETECT_ANOMALIES" && len(args) == 3:
-		// A value is an anomaly if it is further from the mean than its confidence
-		// allows for a normal distribution; models other than the mean are refused.
-		if model := artifact(args[1]); model != "TS_FORECAST_AVERAGE" {
-			return "", lex.At(r.text, t.Pos, "TS_DETECT_ANOMALIES: model %s is not supported: use TS_FORECAST_AVERAGE()", model)
+		// A value is an anomaly if it is further from its model than its confidence
+		// allows for a normal distribution; models other than mean and line are refused.
+		expected, ok1 := map[string]string{"TS_FORECAST_AVERAGE": "avg(v) OVER ()", "TS_FORECAST_LINEAR": "regr_slope(v, t) OVER () * t + regr_intercept(v, t) OVER ()"}[artifact(args[1])]
+		if !ok1 {
+			return "", lex.At(r.text, t.Pos, "TS_DETECT_ANOMALIES: model %s is not supported: use TS_FORECAST_AVERAGE() or TS_FORECAST_LINEAR()", artifact(args[1]))
 		}
-		f, ok, args = function{[]kind{plain, plain}, open + "SELECT t, v FROM (SELECT t, v, avg(v) OVER () AS m, stddev_pop(v) OVER () AS sd FROM " + body + ") WHERE abs(v - m) > sd * sqrt(-2 * ln(1 - ($2)))" + shut}, true, [][]lex.Token{args[0], args[2]}
+		f, ok, args = function{[]kind{plain, plain}, open + "SELECT t, v FROM (SELECT t, v, v - m AS d, stddev_pop(v - m) OVER () AS sd FROM (SELECT t, v, " + expected + " AS m FROM " + body + ")) WHERE abs(d) > sd * sqrt(-2 * ln(1 - ($2)))" + shut}, true, [][]lex.Token{args[0], args[2]}
 	case !ok:
 		if short, seg := strings.CutPrefix(name, "TS_SEG_"); seg && aggregates[short] != "" {
 			f, ok = function{[]kind{plain}, "list_transform($1, lambda e: {'t': e.t, 'v': list_aggregate(list_transform(e.s, lambda o: o.v), '" + aggregates[short] + "')})"}, true
