@@ -87,7 +87,7 @@ func (p *Prober) find(text string) (host, port string, own *TargetConfig, err er
 		return "", "", nil, errNoTarget
 	}
 	for _, t := range p.targets {
-		h, pt := t.cfg.where()
+		h, pt := t.cfg.Where()
 		published := net.JoinHostPort(t.cfg.Host, strconv.Itoa(t.cfg.Port))
 		if text == t.cfg.ID || text == t.cfg.name() || text == published || text == net.JoinHostPort(h, pt) {
 			return h, pt, &t.cfg, nil

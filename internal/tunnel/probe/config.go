@@ -1,6 +1,7 @@
 package probe
 
 import (
+	"crypto/x509"
 	"fmt"
 	"net"
 	"net/url"
@@ -198,6 +199,9 @@ func (t TargetConfig) validate(path string) error {
 	return t.Service.validate(path)
 }
 
+// Validate checks what can be known without opening a file or a socket.
+func (s Service) Validate() error { return s.validate("") }
+
 func (s Service) validate(path string) error {
 	switch {
 	case s.Transport != "tls" && s.Transport != "tcp":
@@ -211,6 +215,25 @@ func (s Service) validate(path string) error {
 		return conf.Field(path+"api", "%w", err)
 	}
 	return nil
+}
+
+// Target reads the service's files and returns what Probe and Dial take, and the
+// certificate that is shown; nil without.
+func (s Service) Target(host, port string) (Target, *x509.Certificate, error) {
+	if err := s.validate(""); err != nil {
+		return Target{}, nil, err
+	}
+	t := Target{Host: host, Port: port, Confirm: s.Confirm}
+	var err error
+	if t.Echo, err = s.codec(host); err != nil || s.Transport == "tcp" {
+		return t, nil, err
+	}
+	made, _, err := s.files().load()
+	if err != nil {
+		return t, nil, err
+	}
+	t.TLS, t.Lists = made.config, made.lists
+	return t, made.leaf, nil
 }
 
 // codec returns how the service is spoken to; nil if it is not.
@@ -240,8 +263,8 @@ func (t TargetConfig) tunnel() string {
 	return t.Tunnel
 }
 
-// where returns the host and port that the probe dials.
-func (t TargetConfig) where() (host, port string) {
+// Where returns the host and port that the probe dials.
+func (t TargetConfig) Where() (host, port string) {
 	if t.Address != "" {
 		host, port, _ = net.SplitHostPort(t.Address) // validated
 		return host, port

@@ -112,6 +112,12 @@ func isAlert(err error) bool {
 	return ok
 }
 
+// noProtocol tells whether a server refused all the protocols that it was offered (RFC 7301, 3.2).
+func noProtocol(err error) bool {
+	code, ok := remoteAlert(err)
+	return ok && code == 120
+}
+
 // alerts are those of RFC 8446, 6.2, that say what the server thinks of us.
 var alerts = map[uint8]string{
 	42: "client_cert_rejected", 43: "client_cert_rejected", 44: "client_cert_rejected", 45: "client_cert_expired", 46: "client_cert_rejected",

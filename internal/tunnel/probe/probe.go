@@ -129,47 +129,69 @@ func (r *Result) fail(step string, err error) *Result {
 
 // Probe walks the steps until one fails or ctx is done.
 func Probe(ctx context.Context, t Target) *Result {
+	conn, r := Dial(ctx, t)
+	if r.Err != nil {
+		return r
+	}
+	defer func() { _ = conn.Close() }()
+	if r.echo(ctx, t, conn); r.Err != nil {
+		return r
+	}
+	r.Took = time.Since(r.Began)
+	if t.Anonymous && t.TLS != nil {
+		r.Anonymous = anonymous(ctx, r.Address, t)
+	}
+	return r
+}
+
+// Dial walks the steps up to the acceptance of our certificate and returns the
+// connection, which is nil if one of them failed. Where there is an echo to
+// come, and no gateway of ours to ask, that echo tells of the acceptance.
+func Dial(ctx context.Context, t Target) (net.Conn, *Result) {
 	r := &Result{Began: time.Now(), Phases: make(map[string]time.Duration, 5)}
 	if err := r.resolve(ctx, t); err != nil {
-		return r.fail(StepResolve, err)
+		return nil, r.fail(StepResolve, err)
 	}
 	start := time.Now()
 	conn, err := r.connect(ctx)
 	if err != nil {
-		return r.fail(StepConnect, err)
+		return nil, r.fail(StepConnect, err)
 	}
-	defer func() { _ = conn.Close() }()
 	r.Phases[StepConnect] = time.Since(start)
 	if t.TLS == nil {
-		if r.echo(ctx, t, conn); r.Err == nil {
-			r.Took = time.Since(r.Began)
-		}
-		return r
+		return conn, r
 	}
-
-	start = time.Now()
 	c := tls.Client(conn, r.clientConfig(t))
-	err = c.HandshakeContext(ctx)
+	if r.handshake(ctx, c); r.Err != nil && t.Confirm && noProtocol(r.Err) {
+		_ = conn.Close() // not ours, and strict about it: without the offer it may take us
+		t.Confirm = false
+		return Dial(ctx, t)
+	}
+	if r.Err == nil {
+		if err := r.accepted(ctx, t, c); err != nil {
+			r.fail(StepAcceptance, err)
+		}
+	}
+	if r.Err != nil {
+		_ = conn.Close()
+		return nil, r
+	}
+	return c, r
+}
+
+func (r *Result) handshake(ctx context.Context, c *tls.Conn) {
+	start := time.Now()
+	err := c.HandshakeContext(ctx)
 	r.Handshake = time.Since(start)
 	if err != nil {
-		return r.fail(StepTLS, err)
+		r.fail(StepTLS, err)
+		return
 	}
 	r.Phases[StepTLS] = r.Handshake
 	if r.Untrusted != nil {
 		// No word is sent to a server that is not the one meant.
-		return r.fail(StepTLS, r.Untrusted)
+		r.fail(StepTLS, r.Untrusted)
 	}
-	if err := r.accepted(ctx, t, c); err != nil {
-		return r.fail(StepAcceptance, err)
-	}
-	if r.echo(ctx, t, c); r.Err != nil {
-		return r
-	}
-	r.Took = time.Since(r.Began)
-	if t.Anonymous {
-		r.Anonymous = anonymous(ctx, r.Address, t)
-	}
-	return r
 }
 
 func (r *Result) resolve(ctx context.Context, t Target) error {

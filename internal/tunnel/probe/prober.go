@@ -218,7 +218,7 @@ func (t *target) note(log *slog.Logger, r *Result) {
 
 // walk probes a tunnel once.
 func (p *Prober) walk(ctx context.Context, cfg TargetConfig, anonymously bool) (*Result, own) {
-	host, port := cfg.where()
+	host, port := cfg.Where()
 	t, mine, err := p.target(host, port, cfg.Service)
 	if err != nil {
 		return (&Result{Began: time.Now()}).fail(StepFiles, err), mine
