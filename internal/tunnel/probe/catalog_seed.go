@@ -142,7 +142,7 @@ func monitoring() []Metric {
 		},
 		{
 			Name: "vc_connection_errors_total", Help: "Connections that failed, by reason.", Counter: true, Common: c, Extra: []string{"error_type"},
-			series: eachError, Values: "vc_connection_error_counter as the counter that it is",
+			series: eachError, Values: "what vc_connection_error_counter says, as the counter that it is",
 		},
 	}
 }
