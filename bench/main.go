@@ -26,6 +26,13 @@ func main() {
 		}
 		return
 	}
+	if len(os.Args) == 4 && os.Args[1] == bareArg {
+		if err := bareProbe(os.Args[2], os.Args[3]); err != nil {
+			fmt.Fprintln(os.Stderr, "bench:", err)
+			os.Exit(1)
+		}
+		return
+	}
 	if err := run(); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
@@ -55,7 +62,7 @@ func run() error {
 		}
 	}
 	fmt.Printf("%d cores, %s\n\n", runtime.NumCPU(), runtime.Version())
-	return errors.Join(exporters(t), idle(t), engines(t), tunnels(t))
+	return errors.Join(exporters(t), idle(t), engines(t), tunnels(t), probes(t))
 }
 
 // process is a program being measured.
