@@ -136,8 +136,12 @@ func (c Config) Validate() error {
 		}
 	}
 	for i, s := range c.Status {
-		if u, err := url.Parse(s); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil {
-			return conf.Field(fmt.Sprintf("status[%d]", i), "want a URL like http://127.0.0.1:9597/status, without user and password")
+		u, err := url.Parse(s)
+		if err == nil && u.User != nil {
+			return fmt.Errorf("status[%d]: a URL with user and password", i) // without the field: its line would be shown
+		}
+		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+			return conf.Field(fmt.Sprintf("status[%d]", i), "want a URL like http://127.0.0.1:9597/status")
 		}
 	}
 	ids, where := map[string]int{}, map[string]int{}
