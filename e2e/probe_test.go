@@ -3,6 +3,8 @@ package e2e
 import (
 	"bytes"
 	"context"
+	"crypto/x509"
+	"encoding/pem"
 	"fmt"
 	"io"
 	"net"
@@ -59,7 +61,12 @@ func holdsToProbe(t *testing.T, dir, addr string) {
 			t.Errorf("doctor: %v; want %s\n%s", err, tt.want, out)
 		}
 	}
-	if out, err := exec.Command(oriel, "pki", "--dir", dir+"/ca", "revoke", dir+"/s.crt").CombinedOutput(); err != nil {
+	block, _ := pem.Decode(mustRead(t, dir+"/s.crt"))
+	cert, err := x509.ParseCertificate(block.Bytes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.Command(oriel, "pki", "--dir", dir+"/ca", "revoke", cert.SerialNumber.Text(16)).CombinedOutput(); err != nil {
 		t.Fatalf("revoke: %s", out)
 	}
 	if out, err := walk("doctor", addr, good...); err == nil || !strings.Contains(out, "cert_revoked") {

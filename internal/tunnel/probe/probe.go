@@ -139,6 +139,7 @@ func Probe(ctx context.Context, t Target) *Result {
 	}
 	r.Took = time.Since(r.Began)
 	if t.Anonymous && t.TLS != nil {
+		_ = conn.Close() // there may be room for one only
 		r.Anonymous = anonymous(ctx, r.Address, t)
 	}
 	return r
