@@ -10,6 +10,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/orielhq/oriel/internal/tunnel/proxyproto"
 )
 
 // conn is a connection that is carried, from its authorisation on.
@@ -73,14 +75,14 @@ func (t *tunnel) bring(ctx context.Context, in net.Conn) (*conn, error) {
 	to := addrPort(in.LocalAddr())
 	if t.cfg.ProxyProtocol.In {
 		_ = in.SetDeadline(time.Now().Add(t.cfg.Handshake.Std()))
-		said, err := readProxyHeader(in)
+		said, err := proxyproto.Read(in)
 		if err != nil {
 			t.refuse("proxy_header", err)
 			return nil, err
 		}
 		_ = in.SetDeadline(time.Time{})
-		if said.IsValid() {
-			from = said
+		if said.From.IsValid() {
+			from = said.From
 		}
 	}
 	c := &conn{began: time.Now()}
@@ -91,13 +93,13 @@ func (t *tunnel) bring(ctx context.Context, in net.Conn) (*conn, error) {
 	if t.gateway {
 		err = t.bringIn(ctx, c, tr, in)
 		if t.cfg.ProxyProtocol.Out {
-			header = proxyHeader(from, to, &c.state)
+			header = proxyproto.Of(from, to, c.state, c.company).Append(nil)
 		}
 	} else {
 		c.company = t.cfg.Company
 		err = t.bringOut(ctx, c, tr, in)
 		if t.cfg.ProxyProtocol.Out {
-			header = proxyHeader(from, to, nil)
+			header = proxyproto.Header{From: from, To: to}.Append(nil)
 		}
 	}
 	if err == nil && header != nil {
@@ -122,7 +124,7 @@ func (t *tunnel) bring(ctx context.Context, in net.Conn) (*conn, error) {
 }
 
 // bringIn is a gateway's way: handshake, authorisation, place, target, and the byte that says so.
-func (t *tunnel) bringIn(ctx context.Context, c *conn, tr *trust, in net.Conn) error {
+func (t *tunnel) bringIn(ctx context.Context, c *conn, tr *trusted, in net.Conn) error {
 	outer := tls.Server(in, tr.server)
 	hs, cancel := context.WithTimeout(ctx, t.cfg.Handshake.Std())
 	defer cancel()
@@ -182,7 +184,7 @@ func (t *tunnel) target(ctx context.Context) (net.Conn, error) {
 }
 
 // bringOut is a guardian's way: place, then the first gateway that takes the connection.
-func (t *tunnel) bringOut(ctx context.Context, c *conn, tr *trust, in net.Conn) error {
+func (t *tunnel) bringOut(ctx context.Context, c *conn, tr *trusted, in net.Conn) error {
 	var last error
 	for _, target := range t.cfg.Targets {
 		out, why, err := t.reach(ctx, tr, target)
@@ -209,7 +211,7 @@ func (t *tunnel) bringOut(ctx context.Context, c *conn, tr *trust, in net.Conn) 
 }
 
 // reach connects to one gateway and waits for its word, if it is one of ours.
-func (t *tunnel) reach(ctx context.Context, tr *trust, target string) (*tls.Conn, string, error) {
+func (t *tunnel) reach(ctx context.Context, tr *trusted, target string) (*tls.Conn, string, error) {
 	plain, err := t.cfg.dial(ctx, target)
 	if err != nil {
 		return nil, reason("connect", err), err

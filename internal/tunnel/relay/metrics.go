@@ -41,8 +41,8 @@ func (r *Relay) Collect(_ context.Context, ch chan<- prometheus.Metric) error {
 		send(carried, counter, float64(t.bytes[0].Load()), "in")
 		send(carried, counter, float64(t.bytes[1].Load()), "out")
 		if tr := t.trust.Load(); tr != nil {
-			send(expires, gauge, float64(tr.cert.Leaf.NotAfter.Unix()))
-			if next := tr.lists.NextUpdate(); !next.IsZero() {
+			send(expires, gauge, float64(tr.Cert.Leaf.NotAfter.Unix()))
+			if next := tr.Lists.NextUpdate(); !next.IsZero() {
 				send(listUntil, gauge, float64(next.Unix()))
 			}
 		}

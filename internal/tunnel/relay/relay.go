@@ -12,12 +12,12 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
-	"regexp"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/orielhq/oriel/internal/conf"
+	"github.com/orielhq/oriel/internal/tunnel/trust"
 )
 
 // Config is the section tunnels.
@@ -62,14 +62,9 @@ type ProxyProtocol struct {
 	Out bool `yaml:"out"`
 }
 
-// Rule allows a certificate: all that it names must match. Patterns may end in "*".
+// Rule allows a certificate, and says whose it is.
 type Rule struct {
-	URI            string `yaml:"uri"`
-	DNS            string `yaml:"dns"`
-	O              string `yaml:"o"`
-	OU             string `yaml:"ou"`
-	CN             string `yaml:"cn"`
-	SPKI           string `yaml:"spki"` // SHA-256 of the public key, hex
+	trust.Identity `yaml:",inline"`
 	Company        string `yaml:"company"`
 	MaxConnections int    `yaml:"max_connections"` // of the company; 0: max_per_company
 }
@@ -103,8 +98,6 @@ func (t *Tunnel) UnmarshalYAML(unmarshal func(any) error) error {
 }
 
 const maxTunnels = 10000
-
-var pinForm = regexp.MustCompile(`^[0-9a-fA-F]{64}$`)
 
 // Validate checks what can be known without opening a file or a socket.
 func (c Config) Validate() error {
@@ -171,12 +164,8 @@ func (t Tunnel) validate(path string, gateway bool) error {
 		}
 	}
 	for i, r := range t.Allow {
-		p := fmt.Sprintf("allow[%d]", i)
-		if r.URI+r.DNS+r.O+r.OU+r.CN+r.SPKI == "" {
-			return bad(p, "names nothing to match")
-		}
-		if r.SPKI != "" && !pinForm.MatchString(r.SPKI) {
-			return bad(p+".spki", "want 64 hex digits")
+		if err := r.Identity.Validate(); err != nil {
+			return bad(fmt.Sprintf("allow[%d]", i), "%w", err)
 		}
 	}
 	return nil

@@ -30,7 +30,7 @@ type tunnel struct {
 	gateway  bool
 	log      *slog.Logger
 	listener net.Listener
-	trust    atomic.Pointer[trust]
+	trust    atomic.Pointer[trusted]
 	draining atomic.Bool
 	conns    sync.WaitGroup // all connections, also those whose handshake is not done
 	pending  atomic.Int64
@@ -240,7 +240,7 @@ func (t *tunnel) reload() {
 		return
 	}
 	t.trust.Store(n)
-	t.log.Info("reloaded", "certificate_expires", n.cert.Leaf.NotAfter.UTC().Format(time.RFC3339))
+	t.log.Info("reloaded", "certificate_expires", n.Cert.Leaf.NotAfter.UTC().Format(time.RFC3339))
 	for _, c := range t.snapshot() {
 		if err := n.again(c.state); err != nil {
 			c.cut(t, reason("", err), err)
@@ -275,7 +275,7 @@ func (t *tunnel) status() Status {
 		s.Status = "inactive"
 	}
 	if tr := t.trust.Load(); tr != nil {
-		s.CertExpires = tr.cert.Leaf.NotAfter.UTC()
+		s.CertExpires = tr.Cert.Leaf.NotAfter.UTC()
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
