@@ -9,15 +9,12 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
-	"os"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/coreos/go-systemd/v22/activation"
-
+	"github.com/orielhq/oriel/internal/tunnel/socket"
 	"github.com/orielhq/oriel/internal/tunnel/trust"
 )
 
@@ -75,41 +72,12 @@ func (p *Proxy) Open(ctx context.Context) error {
 		}
 		p.state.Store(s)
 	}
-	l, err := listen(ctx, p.cfg.Listen)
+	l, err := socket.Listen(ctx, p.cfg.Listen)
 	if err != nil {
 		return err
 	}
 	p.listener = &listener{Listener: l, p: p, slots: make(chan struct{}, p.cfg.Limits.Connections)}
 	return nil
-}
-
-func listen(ctx context.Context, where string) (net.Listener, error) {
-	if name, ok := strings.CutPrefix(where, "systemd:"); ok {
-		named, err := activation.ListenersWithNames()
-		if err != nil {
-			return nil, err
-		}
-		if len(named[name]) == 0 || named[name][0] == nil {
-			return nil, errors.New("systemd gave no socket " + name)
-		}
-		return named[name][0], nil
-	}
-	path, ok := strings.CutPrefix(where, "unix:")
-	if !ok {
-		return (&net.ListenConfig{}).Listen(ctx, "tcp", where)
-	}
-	// A socket of a process that was killed is in the way; one that answers is not ours to remove.
-	if c, err := (&net.Dialer{Timeout: time.Second}).DialContext(ctx, "unix", path); err == nil {
-		_ = c.Close()
-		return nil, errors.New(path + " is in use")
-	} else if info, serr := os.Lstat(path); serr == nil && info.Mode()&os.ModeSocket != 0 {
-		_ = os.Remove(path)
-	}
-	l, err := (&net.ListenConfig{}).Listen(ctx, "unix", path)
-	if err != nil {
-		return nil, err
-	}
-	return l, os.Chmod(path, 0o600)
 }
 
 // Addr is where the proxy listens, once opened.

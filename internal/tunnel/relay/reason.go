@@ -76,7 +76,7 @@ func reason(step string, err error) string {
 		return "unreachable"
 	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
 		return "reset"
-	case errors.Is(err, io.EOF):
+	case errors.Is(err, io.EOF), errors.Is(err, errTruncated):
 		return "closed"
 	case err.Error() == "tls: client didn't provide a certificate":
 		return "no_certificate" // crypto/tls has no type for this and the next

@@ -40,7 +40,10 @@ func (t *Tunnel) load(before *trusted, gateway bool) (*trusted, error) {
 	if t.MinVersion == "TLS12" {
 		minimum = tls.VersionTLS12
 	}
-	base := tls.Config{MinVersion: minimum, Certificates: []tls.Certificate{n.Cert}, VerifyConnection: n.verify}
+	base := tls.Config{
+		MinVersion: minimum, Certificates: []tls.Certificate{n.Cert}, VerifyConnection: n.verify, CurvePreferences: t.curves(),
+		DynamicRecordSizingDisabled: true, // a tunnel carries bulk, and what is written in small pieces travels in small pieces anyway
+	}
 	if gateway {
 		base.ClientAuth, base.ClientCAs = tls.RequireAndVerifyClientCert, n.Pool
 		ours := base.Clone()
@@ -95,4 +98,12 @@ func (n *trusted) again(s tls.ConnectionState) error {
 		return err
 	}
 	return n.verify(s)
+}
+
+// curves are the key exchanges offered; nil are those of crypto/tls, with a post-quantum one first.
+func (t *Tunnel) curves() []tls.CurveID {
+	if t.PostQuantum {
+		return nil
+	}
+	return []tls.CurveID{tls.X25519, tls.CurveP256, tls.CurveP384}
 }
