@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/orielhq/oriel/internal/conf"
@@ -14,6 +15,7 @@ import (
 	"github.com/orielhq/oriel/internal/packet"
 	"github.com/orielhq/oriel/internal/prom"
 	"github.com/orielhq/oriel/internal/query"
+	"github.com/orielhq/oriel/internal/tunnel/probe"
 	"github.com/orielhq/oriel/internal/tunnel/relay"
 	"github.com/orielhq/oriel/internal/wireguard"
 	"github.com/orielhq/oriel/internal/wireguard/wirerest"
@@ -45,6 +47,7 @@ type Config struct {
 	Flows     *lake.Config      `yaml:"flows"`
 	NetFlow   *netflow.Config   `yaml:"netflow"`
 	Tunnels   *relay.Config     `yaml:"tunnels"`
+	Probes    *probe.Config     `yaml:"probes"`
 	Packets   *packet.Config    `yaml:"packets"`
 
 	file     string
@@ -138,5 +141,7 @@ func (c *Config) plan(features []*feature, log *slog.Logger) (*prom.Plan, error)
 			s.RuleNames = append(s.RuleNames, f.rules...)
 		}
 	}
+	slices.Sort(s.RuleNames)
+	s.RuleNames = slices.Compact(s.RuleNames) // guardians and probes share a file
 	return prom.NewPlan(s, rules.Files, log)
 }

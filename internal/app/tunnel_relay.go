@@ -21,6 +21,7 @@ func tunnelCommand() *cobra.Command {
 		relayCommand("guardian", "Take plain connections and carry them through mutual TLS", func(c *relay.Config) { c.Gateways = nil }),
 		relayCommand("gateway", "Let known guardians through to what stands behind", func(c *relay.Config) { c.Guardians = nil }),
 		tunnelProbeCommand(),
+		tunnelDoctorCommand(),
 	)
 	return cmd
 }

@@ -156,3 +156,9 @@ func newNonce() string {
 	_, _ = rand.Read(b[:]) // never fails
 	return hex.EncodeToString(b[:])
 }
+
+// HTTP tells whether the format is carried by HTTP.
+func (c Codec) HTTP() bool {
+	_, ok := c.wire.(jsonHTTP)
+	return ok
+}
