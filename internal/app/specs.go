@@ -13,6 +13,7 @@ import (
 	"github.com/orielhq/oriel/internal/packet"
 	"github.com/orielhq/oriel/internal/query"
 	"github.com/orielhq/oriel/internal/tunnel/probe"
+	"github.com/orielhq/oriel/internal/tunnel/proxy"
 	"github.com/orielhq/oriel/internal/tunnel/relay"
 	"github.com/orielhq/oriel/internal/wireguard"
 	"github.com/orielhq/oriel/internal/wireguard/wirerest"
@@ -32,6 +33,7 @@ func (c *Config) specs() []spec {
 			func(cfg netflow.Config, b *builder) (any, error) { return newNetFlow(cfg, c.lakeConfig(), b.log) }),
 		section("tunnels", &c.Tunnels, relay.Default, made{rules: []string{"tunnels.yml"}},
 			func(cfg relay.Config, b *builder) (any, error) { return relay.New(cfg, b.log) }),
+		section("tunnel_proxy", &c.Proxy, proxy.Default, made{rules: []string{"tunnels.yml"}}, c.buildTunnelProxy),
 		section("probes", &c.Probes, probe.Default, made{rules: []string{"tunnels.yml"}, uses: []string{"tunnels"}, paths: []string{"/probe"}}, buildProbes),
 		section("packets", &c.Packets, packet.Default, made{},
 			func(cfg packet.Config, b *builder) (any, error) { return packet.New(cfg, nil, b.log) }),

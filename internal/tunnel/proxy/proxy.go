@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/http"
 	"net/netip"
 	"net/url"
 	"regexp"
@@ -22,7 +23,7 @@ import (
 // Config is the section tunnel_proxy.
 type Config struct {
 	Listen   string   `yaml:"listen"`   // host:port, unix:PATH or systemd:NAME
-	Upstream string   `yaml:"upstream"` // Prometheus' URL, with its path prefix if it has one
+	Upstream string   `yaml:"upstream"` // Prometheus' URL, with its path prefix if it has one; or embedded
 	TLS      conf.TLS `yaml:"upstream_tls"`
 	Label    string   `yaml:"label"` // of the series, whose value is the company
 	// Clients come with a certificate (CertFile and so on), or through a gateway
@@ -72,7 +73,7 @@ type Limits struct {
 func Default() Config {
 	return Config{
 		Listen: "127.0.0.1:9598", Upstream: "http://127.0.0.1:9090", Label: "company_name",
-		Metrics: []string{`{__name__=~"vc_.*|ct_.*"}`}, Audit: true, Reload: conf.Duration(time.Second), Drain: conf.Duration(20 * time.Second),
+		Metrics: []string{`{__name__=~"vc_.*|ct_.*|oriel_tunnel_probe_.*"}`}, Audit: true, Reload: conf.Duration(time.Second), Drain: conf.Duration(20 * time.Second),
 		Limits: Limits{
 			Connections: 1024, Concurrent: 16, CompanyConcurrent: 4, CompanyRate: 50, Wait: conf.Duration(5 * time.Second),
 			Body: 1 << 20, Response: 64 << 20, Selectors: 50, Range: conf.Duration(31 * 24 * time.Hour), Points: 11000,
@@ -111,7 +112,7 @@ func (c Config) Validate() error {
 		return conf.Field("companies", "want 1 to %d", maxCompanies)
 	}
 	u, err := url.Parse(c.Upstream)
-	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" || u.RawPath != "" {
+	if c.Upstream != Embedded && (err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" || u.RawPath != "") {
 		return conf.Field("upstream", "want http://HOST:PORT or https://HOST:PORT, with a path if need be, and nothing else")
 	}
 	if err := c.TLS.Validate(); err != nil {
@@ -197,17 +198,22 @@ type Meta struct{ Type, Help, Unit string }
 // Catalog says what a metric is; known is false for one that it does not have.
 type Catalog func(name string) (m Meta, known bool)
 
-// New makes a proxy; nothing listens yet. The catalog, which may be nil, goes
-// before what Prometheus knows of its metrics.
-func New(cfg Config, catalog Catalog, log *slog.Logger) (*Proxy, error) {
+// Needs is what a proxy is given; all of it may be missing.
+type Needs struct {
+	Catalog  Catalog      // goes before what Prometheus knows of its metrics
+	Embedded http.Handler // Prometheus' API of this program
+}
+
+// New makes a proxy; nothing listens yet.
+func New(cfg Config, needs Needs, log *slog.Logger) (*Proxy, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	up, err := newUpstream(cfg)
+	up, err := newUpstream(cfg, needs.Embedded)
 	if err != nil {
 		return nil, err
 	}
-	p := &Proxy{cfg: cfg, catalog: catalog, log: log, up: up, turns: make(chan struct{}, cfg.Limits.Concurrent)}
+	p := &Proxy{cfg: cfg, catalog: needs.Catalog, embedded: needs.Embedded != nil, log: log, up: up, turns: make(chan struct{}, cfg.Limits.Concurrent)}
 	if p.catalog == nil {
 		p.catalog = func(string) (Meta, bool) { return Meta{}, false }
 	}

@@ -131,7 +131,7 @@ func start(t *testing.T, pages map[string]string, change func(*Config)) *world {
 	catalog := func(name string) (Meta, bool) {
 		return Meta{Type: "gauge", Help: `With a \ and` + "\na line."}, name == "vc_ct_enabled_status"
 	}
-	if w.Proxy, err = New(cfg, catalog, slog.New(slog.NewTextHandler(w.log, nil))); err != nil {
+	if w.Proxy, err = New(cfg, Needs{Catalog: catalog}, slog.New(slog.NewTextHandler(w.log, nil))); err != nil {
 		t.Fatal(err)
 	}
 	if err := w.Open(t.Context()); err != nil {

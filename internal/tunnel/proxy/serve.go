@@ -22,6 +22,7 @@ import (
 type Proxy struct {
 	cfg            Config
 	catalog        Catalog
+	embedded       bool // there is a Prometheus in this program
 	log            *slog.Logger
 	up             *upstream
 	rules          rules
@@ -65,6 +66,9 @@ func (p *Proxy) files() trust.Files {
 
 // Open reads the certificates and listens.
 func (p *Proxy) Open(ctx context.Context) error {
+	if p.cfg.Upstream == Embedded && !p.embedded {
+		return errors.New("upstream: there is no embedded Prometheus here; say its URL")
+	}
 	if !p.cfg.ProxyProtocol {
 		s, err := p.files().Load(nil)
 		if err != nil {

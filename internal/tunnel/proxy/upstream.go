@@ -20,10 +20,13 @@ var textHeader = http.Header{"Accept": {"text/plain;version=0.0.4"}}
 // upstream is the Prometheus behind the proxy.
 type upstream struct {
 	base   string
-	client *http.Transport
+	client http.RoundTripper
 }
 
-func newUpstream(cfg Config) (*upstream, error) {
+func newUpstream(cfg Config, embedded http.Handler) (*upstream, error) {
+	if cfg.Upstream == Embedded {
+		return &upstream{base: "http://" + Embedded, client: handlerTransport{embedded}}, nil
+	}
 	u, err := url.Parse(cfg.Upstream)
 	if err != nil {
 		return nil, err
@@ -41,7 +44,11 @@ func newUpstream(cfg Config) (*upstream, error) {
 	}}, nil
 }
 
-func (u *upstream) close() { u.client.CloseIdleConnections() }
+func (u *upstream) close() {
+	if t, ok := u.client.(*http.Transport); ok {
+		t.CloseIdleConnections()
+	}
+}
 
 // do asks Prometheus. Nothing of the client's own request travels: no header, no path, no cookie.
 func (u *upstream) do(ctx context.Context, q *question) (*http.Response, error) {
