@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -42,6 +43,19 @@ func main() {
 // tools are the programs measured.
 type tools struct{ dir, oriel, prometheus string }
 
+// measurements are all there are. Names on the command line choose some.
+var measurements = []struct {
+	name string
+	run  func(tools) error
+}{
+	{"exporters", exporters},
+	{"idle", idle},
+	{"engines", engines},
+	{"tunnels", tunnels},
+	{"probes", probes},
+	{"neuvector", neuvectors},
+}
+
 func run() error {
 	dir, err := os.MkdirTemp("", "oriel-bench-")
 	if err != nil {
@@ -62,7 +76,13 @@ func run() error {
 		}
 	}
 	fmt.Printf("%d cores, %s\n\n", runtime.NumCPU(), runtime.Version())
-	return errors.Join(exporters(t), idle(t), engines(t), tunnels(t), probes(t))
+	var errs []error
+	for _, m := range measurements {
+		if len(os.Args) == 1 || slices.Contains(os.Args[1:], m.name) {
+			errs = append(errs, m.run(t))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // process is a program being measured.

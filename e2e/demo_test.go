@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"os/exec"
 	"strings"
 	"testing"
 	"time"
@@ -30,6 +31,25 @@ func TestDashboardsInTheWildHaveData(t *testing.T) {
 	base, _ := serve(t, "demo")
 	for _, expr := range wild {
 		eventually(t, 60*time.Second, base, expr, hasData)
+	}
+	collectorsAreInSQL(t, base)
+}
+
+// collectorsAreInSQL asks for what the collectors see now, and for their history.
+func collectorsAreInSQL(t *testing.T, base string) {
+	t.Helper()
+	for _, sql := range []string{
+		"SELECT 'ok' AS r FROM wireguard_peers WHERE name = 'Ana''s laptop' AND up AND endpoint LIKE '127.0.0.1:%'",
+		"SELECT 'ok' AS r FROM wireguard_events WHERE event = 'connect' AND name = 'Lisbon branch'",
+		"SELECT 'ok' AS r FROM neuvector_workloads WHERE cluster = 'edge1' HAVING count(*) > 10",
+		"SELECT 'ok' AS r FROM neuvector_images HAVING count(*) > 10",
+		"SELECT 'ok' AS r FROM neuvector_events HAVING count(*) > 10 AND count(*) = count(DISTINCT (cluster, class, id))",
+		"SELECT 'ok' AS r FROM neuvector_events e JOIN neuvector_workloads w ON e.cluster = w.cluster AND e.client_id = w.id HAVING count(*) > 0",
+	} {
+		proctest.Eventually(t, time.Minute, func() (bool, string) {
+			got, err := exec.Command(oriel, "sql", "--url", base, "-o", "csv", sql).CombinedOutput()
+			return err == nil && strings.HasPrefix(string(got), "r\nok\n"), sql + ": " + string(got)
+		})
 	}
 }
 

@@ -3,6 +3,7 @@ package app
 import (
 	"fmt"
 	"log/slog"
+	"net/http"
 	"os"
 	"slices"
 	"time"
@@ -16,6 +17,7 @@ import (
 	"github.com/orielhq/oriel/internal/prom"
 	"github.com/orielhq/oriel/internal/query"
 	"github.com/orielhq/oriel/internal/tunnel/probe"
+	"github.com/orielhq/oriel/internal/tunnel/proxy"
 	"github.com/orielhq/oriel/internal/tunnel/relay"
 	"github.com/orielhq/oriel/internal/wireguard"
 	"github.com/orielhq/oriel/internal/wireguard/wirerest"
@@ -48,12 +50,14 @@ type Config struct {
 	NetFlow   *netflow.Config   `yaml:"netflow"`
 	Tunnels   *relay.Config     `yaml:"tunnels"`
 	Probes    *probe.Config     `yaml:"probes"`
+	Proxy     *proxy.Config     `yaml:"tunnel_proxy"`
 	Packets   *packet.Config    `yaml:"packets"`
 
 	file     string
 	source   []byte
 	sections sections
-	dataDir  string // of serve's flags
+	dataDir  string       // of serve's flags
+	api      http.Handler // of serve's engine
 }
 
 // defaultPrometheus is in force when the file has no section prometheus.

@@ -32,8 +32,10 @@ type neuvectorFlags struct {
 	log                          logFlags
 }
 
-func exportNeuVectorCommand() *cobra.Command {
-	f := neuvectorFlags{}
+func exportNeuVectorCommand() *cobra.Command { return new(neuvectorFlags).cobra() }
+
+// cobra returns the command whose flags f is.
+func (f *neuvectorFlags) cobra() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "neuvector",
 		Short: "Export the metrics of a NeuVector controller on port 8068",

@@ -37,10 +37,7 @@ func (c lakeCatalog) Tables(ctx context.Context) ([]query.Table, error) {
 	}
 	tables := make([]query.Table, len(list))
 	for i, t := range list {
-		tables[i] = query.Table{Name: t.Name, Columns: make([]query.Column, len(t.Columns))}
-		for j, column := range t.Columns {
-			tables[i].Columns[j] = query.Column{Name: column.Name, Type: column.Type, Kind: kindOf(column.Type)}
-		}
+		tables[i] = query.Table{Name: t.Name, Columns: queryColumns(t.Columns)}
 		if t.Time != "" {
 			tables[i].Times = []query.TimeColumn{{Name: t.Time}}
 		}
@@ -64,6 +61,14 @@ func (c lakeCatalog) Files(ctx context.Context, table string, r query.Range) ([]
 		list[i] = query.File{Path: f.Path, ETag: f.ETag, Size: f.Size}
 	}
 	return list, files.Release, nil
+}
+
+func queryColumns(list []lake.Column) []query.Column {
+	columns := make([]query.Column, len(list))
+	for i, c := range list {
+		columns[i] = query.Column{Name: c.Name, Type: c.Type, Kind: kindOf(c.Type)}
+	}
+	return columns
 }
 
 // kindOf is what values of a type of DuckDB's look like.

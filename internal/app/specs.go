@@ -13,6 +13,7 @@ import (
 	"github.com/orielhq/oriel/internal/packet"
 	"github.com/orielhq/oriel/internal/query"
 	"github.com/orielhq/oriel/internal/tunnel/probe"
+	"github.com/orielhq/oriel/internal/tunnel/proxy"
 	"github.com/orielhq/oriel/internal/tunnel/relay"
 	"github.com/orielhq/oriel/internal/wireguard"
 	"github.com/orielhq/oriel/internal/wireguard/wirerest"
@@ -22,25 +23,25 @@ import (
 // how it is made. A feature that uses others stands after them.
 func (c *Config) specs() []spec {
 	return []spec{
-		section("wireguard", &c.WireGuard, wireguard.Default, made{rules: []string{"wireguard.yml"}, always: true},
-			func(cfg wireguard.Config, b *builder) (any, error) { return wireguard.New(cfg, b.log) }),
-		section("neuvector", &c.NeuVector, neuvector.Default, made{rules: []string{"neuvector.yml"}},
-			func(cfg neuvector.Config, b *builder) (any, error) { return neuvector.New(cfg, b.log) }),
+		section("flows", &c.Flows, lake.Default, made{rules: []string{"lake.yml"}, always: true},
+			func(_ lake.Config, b *builder) (any, error) { return newFlows(c.lakeConfig(), b.log) }),
+		section("wireguard", &c.WireGuard, wireguard.Default, made{rules: []string{"wireguard.yml"}, uses: []string{"flows"}, always: true}, c.buildWireGuard),
+		section("neuvector", &c.NeuVector, neuvector.Default, made{rules: []string{"neuvector.yml"}, uses: []string{"flows"}}, c.buildNeuVector),
 		section("wirerest", &c.WireRest, wirerest.Default, made{rules: []string{"wirerest.yml"}, uses: []string{"wireguard"}, alone: true}, buildWireRest),
 		section("influx", &c.Influx, influx.Default, made{rules: []string{"influx.yml"}, uses: []string{"wireguard"}}, buildInflux),
-		section("flows", &c.Flows, lake.Default, made{rules: []string{"lake.yml"}},
-			func(_ lake.Config, b *builder) (any, error) { return newFlows(c.lakeConfig(), b.log) }),
 		section("netflow", &c.NetFlow, netflow.Default, made{uses: []string{"flows"}},
 			func(cfg netflow.Config, b *builder) (any, error) { return newNetFlow(cfg, c.lakeConfig(), b.log) }),
 		section("tunnels", &c.Tunnels, relay.Default, made{rules: []string{"tunnels.yml"}},
 			func(cfg relay.Config, b *builder) (any, error) { return relay.New(cfg, b.log) }),
+		section("tunnel_proxy", &c.Proxy, proxy.Default, made{rules: []string{"tunnels.yml"}}, c.buildTunnelProxy),
 		section("probes", &c.Probes, probe.Default, made{rules: []string{"tunnels.yml"}, uses: []string{"tunnels"}, paths: []string{"/probe"}}, buildProbes),
 		section("packets", &c.Packets, packet.Default, made{},
 			func(cfg packet.Config, b *builder) (any, error) { return packet.New(cfg, nil, b.log) }),
-		section("query", &c.Query, query.Default, made{rules: []string{"flows.yml"}, uses: []string{"flows"}, paths: []string{"/api/sql/"}, always: true},
-			func(cfg query.Config, b *builder) (any, error) {
-				return newSQLFeature(cfg, c.lakeConfig(), b.dataDir, b.log)
-			}),
+		section("query", &c.Query, query.Default, made{
+			rules: []string{"flows.yml"}, uses: []string{"flows", "wireguard", "neuvector"}, paths: []string{"/api/sql/"}, always: true,
+		}, func(cfg query.Config, b *builder) (any, error) {
+			return newSQLFeature(cfg, c.lakeConfig(), currentTables(b), b.dataDir, b.log)
+		}),
 	}
 }
 

@@ -30,7 +30,7 @@ type sqlFeature struct {
 	service atomic.Pointer[query.Service]
 }
 
-func newSQLFeature(cfg query.Config, where lake.Config, dataDir string, log *slog.Logger) (*sqlFeature, error) {
+func newSQLFeature(cfg query.Config, where lake.Config, current []currentTable, dataDir string, log *slog.Logger) (*sqlFeature, error) {
 	dataDir, err := filepath.Abs(dataDir)
 	if err != nil {
 		return nil, err
@@ -52,7 +52,7 @@ func newSQLFeature(cfg query.Config, where lake.Config, dataDir string, log *slo
 	}
 	f := &sqlFeature{
 		cfg: cfg, lakeDir: readable, tempDir: filepath.Join(dataDir, "sql-tmp"), log: log,
-		catalog: lakeCatalog{l}, dest: query.DirDestination{Path: filepath.Join(dataDir, "sql-results")},
+		catalog: newCurrentCatalog(lakeCatalog{l}, current, filepath.Join(dataDir, "sql-tmp")), dest: query.DirDestination{Path: filepath.Join(dataDir, "sql-results")},
 	}
 	return f, cfg.Validate()
 }
@@ -61,6 +61,9 @@ func newSQLFeature(cfg query.Config, where lake.Config, dataDir string, log *slo
 func (f *sqlFeature) Open(ctx context.Context) error {
 	if err := os.RemoveAll(f.tempDir); err != nil {
 		return fmt.Errorf("clean %s: %w", f.tempDir, err)
+	}
+	if err := os.MkdirAll(f.tempDir, 0o700); err != nil {
+		return fmt.Errorf("make %s: %w", f.tempDir, err)
 	}
 	needs := query.Needs{Dialect: query.DuckDB{}, Catalog: f.catalog, Destination: f.dest, TempDir: f.tempDir}
 	engine, err := duckdb.Open(ctx, duckdb.Config{

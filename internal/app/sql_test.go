@@ -36,7 +36,7 @@ func sqlRun(t *testing.T, args ...string) (stdout, stderr string, code int) {
 
 func TestSQLPrintsTheSameFromServerAndLake(t *testing.T) {
 	dir := sqlLake(t)
-	f, err := newSQLFeature(query.Default(), (&Config{dataDir: dir}).lakeConfig(), dir, slog.New(slog.DiscardHandler))
+	f, err := newSQLFeature(query.Default(), (&Config{dataDir: dir}).lakeConfig(), nil, dir, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

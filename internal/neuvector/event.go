@@ -20,7 +20,7 @@ var classes = []string{classThreat, classIncident, classViolation}
 
 // Event is a security event: a row of neuvector_events.
 type Event struct {
-	Time            time.Time `parquet:"time,timestamp(microsecond)"` // when the enforcer reported it, in whole seconds
+	Time            time.Time `parquet:"time,timestamp(microsecond:local)"` // when the enforcer reported it, in whole seconds
 	Cluster         string    `parquet:"cluster,dict"`
 	Class           string    `parquet:"class,dict"` // threat, incident or violation
 	ID              string    `parquet:"id"`

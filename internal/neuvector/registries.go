@@ -19,7 +19,7 @@ var registryName = regexp.MustCompile(`^[a-zA-Z0-9_][.:a-zA-Z0-9_-]*$`)
 
 // Image is an image in a registry, as of the last reading: a row of neuvector_images.
 type Image struct {
-	Time       time.Time `parquet:"time,timestamp(microsecond)"` // when it was read
+	Time       time.Time `parquet:"time,timestamp(microsecond:local)"` // when it was read
 	Cluster    string    `parquet:"cluster,dict"`
 	Registry   string    `parquet:"registry,dict"`
 	Repository string    `parquet:"repository,dict"`
@@ -28,7 +28,7 @@ type Image struct {
 	Digest     string    `parquet:"digest"`
 	BaseOS     string    `parquet:"base_os,dict"`
 	ScanStatus string    `parquet:"scan_status,dict"`
-	ScannedAt  time.Time `parquet:"scanned_at,optional,timestamp(microsecond)"` // zero if it was not scanned
+	ScannedAt  time.Time `parquet:"scanned_at,optional,timestamp(microsecond:local)"` // zero if it was not scanned
 	Critical   int64     `parquet:"critical"`
 	High       int64     `parquet:"high"`
 	Medium     int64     `parquet:"medium"`

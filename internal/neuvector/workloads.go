@@ -11,7 +11,7 @@ import (
 
 // Workload is a container, or a pod, as of the last reading: a row of neuvector_workloads.
 type Workload struct {
-	Time       time.Time `parquet:"time,timestamp(microsecond)"` // when it was read
+	Time       time.Time `parquet:"time,timestamp(microsecond:local)"` // when it was read
 	Cluster    string    `parquet:"cluster,dict"`
 	ID         string    `parquet:"id"`
 	Name       string    `parquet:"name"`
@@ -24,7 +24,7 @@ type Workload struct {
 	State      string    `parquet:"state,dict"`
 	PolicyMode string    `parquet:"policy_mode,dict"`
 	ScanStatus string    `parquet:"scan_status,dict"`
-	ScannedAt  time.Time `parquet:"scanned_at,optional,timestamp(microsecond)"` // zero if it was not scanned
+	ScannedAt  time.Time `parquet:"scanned_at,optional,timestamp(microsecond:local)"` // zero if it was not scanned
 	Critical   int64     `parquet:"critical"`
 	High       int64     `parquet:"high"`
 	Medium     int64     `parquet:"medium"`

@@ -25,7 +25,7 @@ func events() []string {
 // PeerEvent is one row of the history: what happened to which peer, and from
 // where it was connected. Its endpoints are for records, never for labels.
 type PeerEvent struct {
-	Time             time.Time  `json:"time" parquet:"time,timestamp(microsecond)"`
+	Time             time.Time  `json:"time" parquet:"time,timestamp(microsecond:local)"`
 	Event            string     `json:"event" parquet:"event,dict"`
 	Device           string     `json:"device" parquet:"device,dict"`
 	PublicKey        string     `json:"public_key" parquet:"public_key,dict"`
@@ -34,8 +34,8 @@ type PeerEvent struct {
 	PreviousEndpoint string     `json:"previous_endpoint" parquet:"previous_endpoint"` // of a roam
 	OtherKey         string     `json:"other_key" parquet:"other_key,dict"`            // of a rotate or takeover: who had the addresses
 	AllowedIPs       []string   `json:"allowed_ips" parquet:"allowed_ips,list"`
-	LastHandshake    *time.Time `json:"last_handshake" parquet:"last_handshake,optional,timestamp(microsecond)"` // nil if there has been none
-	ReceiveBytes     uint64     `json:"receive_bytes" parquet:"receive_bytes"`                                   // of the peer's counters at that time
+	LastHandshake    *time.Time `json:"last_handshake" parquet:"last_handshake,optional,timestamp(microsecond:local)"` // nil if there has been none
+	ReceiveBytes     uint64     `json:"receive_bytes" parquet:"receive_bytes"`                                         // of the peer's counters at that time
 	TransmitBytes    uint64     `json:"transmit_bytes" parquet:"transmit_bytes"`
 	// First marks a peer that was connected when watching began: since when is not known.
 	First bool `json:"first" parquet:"first"`
@@ -43,13 +43,13 @@ type PeerEvent struct {
 
 // PeerRow is one row of the current table wireguard_peers.
 type PeerRow struct {
-	Time             time.Time  `json:"time" parquet:"time,timestamp(microsecond)"` // of the reading
+	Time             time.Time  `json:"time" parquet:"time,timestamp(microsecond:local)"` // of the reading
 	Device           string     `json:"device" parquet:"device,dict"`
 	PublicKey        string     `json:"public_key" parquet:"public_key"`
 	Name             string     `json:"name" parquet:"name"`
 	Endpoint         string     `json:"endpoint" parquet:"endpoint"` // address:port; empty if unknown
 	AllowedIPs       []string   `json:"allowed_ips" parquet:"allowed_ips,list"`
-	LastHandshake    *time.Time `json:"last_handshake" parquet:"last_handshake,optional,timestamp(microsecond)"` // nil if there has been none
+	LastHandshake    *time.Time `json:"last_handshake" parquet:"last_handshake,optional,timestamp(microsecond:local)"` // nil if there has been none
 	ReceiveBytes     uint64     `json:"receive_bytes" parquet:"receive_bytes"`
 	TransmitBytes    uint64     `json:"transmit_bytes" parquet:"transmit_bytes"`
 	KeepaliveSeconds float64    `json:"keepalive_seconds" parquet:"keepalive_seconds"` // 0 if off

@@ -296,7 +296,7 @@ func TestHistoryIsBounded(t *testing.T) {
 
 func TestRowsHaveParquetSchemas(t *testing.T) {
 	for _, s := range []*parquet.Schema{parquet.SchemaOf(PeerRow{}), parquet.SchemaOf(PeerEvent{})} {
-		for _, want := range []string{"optional int64 last_handshake (TIMESTAMP(isAdjustedToUTC=true,unit=MICROS))", "required group allowed_ips (LIST)"} {
+		for _, want := range []string{"optional int64 last_handshake (TIMESTAMP(isAdjustedToUTC=false,unit=MICROS))", "required group allowed_ips (LIST)"} {
 			if !strings.Contains(s.String(), want) {
 				t.Errorf("schema lacks %q:\n%s", want, s)
 			}

@@ -5,6 +5,7 @@ package neuvector
 
 import (
 	"crypto/subtle"
+	"crypto/x509"
 	"errors"
 	"log/slog"
 	"maps"
@@ -20,6 +21,8 @@ type Config struct {
 	Address string
 	// Dir is where Open leaves the certificate. Needed by Open only.
 	Dir string
+	// ClientCAs is who must have signed a client's certificate: none is asked for.
+	ClientCAs *x509.CertPool
 	// Version of the API, 5.3, 5.4 or 5.6: 5.6.
 	Version string
 	// Username and Password of the one account: monitor, and none works without a password.

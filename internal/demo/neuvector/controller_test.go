@@ -135,6 +135,15 @@ func TestOddities(t *testing.T) {
 	if status, _ := ask(t, c, "/v1/admission/stats", token); status != 412 {
 		t.Errorf("admission outside Kubernetes: status %d; want 412", status)
 	}
+	for path, want := range map[string]int{"/v1/host": 405, "/v1/nothing": 404} {
+		w := httptest.NewRecorder()
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodPut, path, http.NoBody)
+		r.Header.Set("X-Auth-Token", token)
+		c.ServeHTTP(w, r)
+		if w.Code != want {
+			t.Errorf("PUT %s: status %d; want %d", path, w.Code, want)
+		}
+	}
 	if status, _ := ask(t, c, "/v1/host", "stolen"); status != 401 {
 		t.Errorf("unknown token: status %d; want 401", status)
 	}

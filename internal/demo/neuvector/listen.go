@@ -39,7 +39,11 @@ func (c *Controller) Open(ctx context.Context) error {
 		return fmt.Errorf("demo neuvector: %w", err)
 	}
 	// As the real one since 5.6: TLS 1.3 only, and no HTTP/2.
-	c.listener = tls.NewListener(l, &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS13, NextProtos: []string{"http/1.1"}})
+	config := &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS13, NextProtos: []string{"http/1.1"}}
+	if c.cfg.ClientCAs != nil {
+		config.ClientCAs, config.ClientAuth = c.cfg.ClientCAs, tls.RequireAndVerifyClientCert
+	}
+	c.listener = tls.NewListener(l, config)
 	return nil
 }
 

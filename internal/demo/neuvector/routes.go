@@ -23,6 +23,12 @@ func (c *Controller) routes() *http.ServeMux {
 			http.Redirect(w, r, trimmed, http.StatusMovedPermanently) //nolint:gosec // a simulator, as the real one does
 			return
 		}
+		for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodPatch, http.MethodDelete} {
+			if _, pattern := mux.Handler(&http.Request{Method: method, URL: r.URL}); pattern != "/" {
+				fail(w, http.StatusMethodNotAllowed, 2, "Method not allowed")
+				return
+			}
+		}
 		fail(w, http.StatusNotFound, 1, "URL not found")
 	})
 	mux.HandleFunc("POST /v1/auth", c.auth.login)
