@@ -38,7 +38,7 @@ func (c *Config) specs() []spec {
 		section("packets", &c.Packets, packet.Default, made{},
 			func(cfg packet.Config, b *builder) (any, error) { return packet.New(cfg, nil, b.log) }),
 		section("query", &c.Query, query.Default, made{
-			rules: []string{"flows.yml"}, uses: []string{"flows", "wireguard", "neuvector"}, paths: []string{"/api/sql/"}, always: true,
+			rules: []string{"flows.yml"}, uses: []string{"flows", "wireguard", "neuvector", "probes"}, paths: []string{"/api/sql/"}, always: true,
 		}, func(cfg query.Config, b *builder) (any, error) {
 			return newSQLFeature(cfg, c.lakeConfig(), currentTables(b), b.dataDir, b.log)
 		}),

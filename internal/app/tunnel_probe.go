@@ -28,6 +28,7 @@ func serviceFlags(cmd *cobra.Command, s *probe.Service) {
 	flags.BoolVar(&s.Confirm, "confirm", s.Confirm, "ask our own gateways for their word (ALPN ct/1)")
 	flags.StringVar(&s.API, "format", s.API, "what to say: none, excrypt, international, json, json_raw or plain")
 	flags.StringVar(&s.Header, "header", "", "International's message header (default 0000)")
+	flags.StringVar(&s.Command, "command", "", "International's command, B2 (an echo) or NC (diagnostics) (default B2)")
 	flags.BoolVar(&s.ASCIILength, "ascii-length", false, "International with a length of four digits")
 	flags.StringVar(&s.Path, "path", "", "path of the JSON request (default /guardian)")
 }

@@ -8,6 +8,7 @@ import (
 	"crypto/x509"
 	"fmt"
 	"net"
+	"net/netip"
 	"strings"
 	"time"
 
@@ -167,7 +168,7 @@ func (e *examination) walked(t probe.Target, r *probe.Result, leaf *x509.Certifi
 		case t.TLS == nil && (step == probe.StepTLS || step == probe.StepAcceptance):
 			e.add(step, Skipped, "transport tcp")
 		case step == probe.StepResolve:
-			e.add(step, Good, "%s is %s (%s)", e.patient.Host, addresses(r), fine(took))
+			e.add(step, Good, "%s", resolved(e.patient.Host, r, took))
 		case step == probe.StepConnect:
 			e.add(step, Good, "%s (%s)", r.Address, fine(took))
 		case step == probe.StepTLS:
@@ -196,12 +197,15 @@ func acceptance(t probe.Target, r *probe.Result) string {
 	return "no refusal within 200 ms"
 }
 
-func addresses(r *probe.Result) string {
+func resolved(host string, r *probe.Result, took time.Duration) string {
+	if a, err := netip.ParseAddr(host); err == nil {
+		return a.String() + " is an address"
+	}
 	var list []string
 	for _, a := range r.Addresses {
 		list = append(list, a.Addr().String())
 	}
-	return strings.Join(list, ", ")
+	return fmt.Sprintf("%s is %s (%s)", host, strings.Join(list, ", "), fine(took))
 }
 
 func stamp(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 UTC") }

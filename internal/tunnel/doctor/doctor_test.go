@@ -108,7 +108,9 @@ func TestDoctorNamesPlantedFaults(t *testing.T) {
 		{"proxy does not know us", proxy(web(t, mutual(server), prometheus(403, ""))), "proxy", "proxy_identity", "identity"},
 		{"provider's Prometheus is down", proxy(web(t, mutual(server), prometheus(502, ""))), "proxy", "proxy_upstream", "upstream"},
 		{"proxy has nothing to show", proxy(web(t, mutual(server), prometheus(200, none))), "proxy", "proxy_empty", "company_name"},
-		{"no proxy there", proxy(plain(mutual(server), echo.Good)), "proxy", "proxy_error", "HTTP"},
+		{"guardian that is refused", Patient{Host: "127.0.0.1", Port: cutting(t), Service: probe.Service{Transport: "tcp", API: "none"}, Proxy: true}, "proxy", "proxy_closed", "/status"},
+		{"guardian that is refused, with an echo", Patient{Host: "127.0.0.1", Port: cutting(t), Service: probe.Service{Transport: "tcp", API: "plain"}}, "echo", "echo_error", "/status"},
+		{"no proxy there", proxy(plain(mutual(server), echo.Good)), "proxy", "proxy_", ""},
 		{"good proxy", proxy(web(t, mutual(server), prometheus(200, some))), "", "", ""},
 		{"good tunnel", patient(plain(mutual(server), echo.Good), good), "", "", ""},
 	} {
@@ -134,6 +136,25 @@ func TestDoctorNamesPlantedFaults(t *testing.T) {
 			}
 		})
 	}
+}
+
+// cutting takes connections, reads once and closes, as a guardian does that its gateway refuses.
+func cutting(t *testing.T) string {
+	l := listen(t)
+	t.Cleanup(func() { _ = l.Close() })
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				_, _ = c.Read(make([]byte, 4096))
+				_ = c.Close()
+			}()
+		}
+	}()
+	return portOf(l)
 }
 
 // plaintext speaks first, as SMTP does.

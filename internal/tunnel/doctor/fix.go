@@ -4,8 +4,10 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/orielhq/oriel/internal/tunnel/probe"
@@ -141,6 +143,19 @@ func serial(c *x509.Certificate) string {
 	return c.SerialNumber.Text(16)
 }
 
+// cut tells whether the other side ended the connection.
+func cut(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
+}
+
+// cutFix is what mends a connection that is taken and then cut.
+func cutFix(p Patient) string {
+	if p.Transport == "tcp" {
+		return "The guardian took the connection, and its gateway refused it: the guardian's /status and log say why (client_cert_...: its certificate is not let in)."
+	}
+	return "The service behind the gateway closed the connection: its log says why. Does it expect the PROXY protocol (`proxy_protocol: {out: true}` at the gateway)?"
+}
+
 // serviceFix is about what stands behind the tunnel.
 func serviceFix(p Patient, kind string) string {
 	switch kind {
@@ -151,6 +166,9 @@ func serviceFix(p Patient, kind string) string {
 	case "echo_protocol":
 		return fmt.Sprintf("What stands behind the tunnel does not speak %s: correct `api`, or the gateway's `targets`.", p.API)
 	case "echo_error":
+		if p.Transport == "tcp" {
+			return cutFix(p)
+		}
 		return fmt.Sprintf("The service answered with an error, or closed: its log says why. Is the command allowed there, and does it speak %s at all?", p.API)
 	}
 	return "See docs/guides/tunnels-probes.md."

@@ -25,6 +25,10 @@ const seriesQuery = `count({__name__=~"vc_.*|ct_.*"})`
 // whether it has anything to show us.
 func (e *examination) proxy(ctx context.Context, t probe.Target) {
 	status, _, err := ask(ctx, t, e.patient, "/api/v1/status/buildinfo")
+	if err != nil && cut(err) {
+		e.bad(StepProxy, "proxy_closed", err, cutFix(e.patient))
+		return
+	}
 	if err != nil {
 		e.bad(StepProxy, "proxy_error", err, "What stands at the tunnel's end does not speak HTTP: correct the gateway's `targets`, it should lead to the tenant proxy.")
 		return

@@ -60,6 +60,7 @@ type Service struct {
 	Transport   string `yaml:"transport"` // tls or tcp
 	API         string `yaml:"api"`       // none, international, excrypt, json, json_raw or plain
 	Header      string `yaml:"header"`    // International's message header
+	Command     string `yaml:"command"`   // International's: B2, or NC
 	ASCIILength bool   `yaml:"ascii_length"`
 	Path        string `yaml:"path"` // of JSON's request
 	Confirm     bool   `yaml:"confirm"`
@@ -245,7 +246,7 @@ func (s Service) codec(host string) (*echo.Codec, error) {
 	if s.API == apiNone {
 		return nil, nil //nolint:nilnil // there is nothing to say
 	}
-	c, err := echo.New(echo.Format(s.API), echo.Options{Header: s.Header, ASCIILength: s.ASCIILength, Host: host, Path: s.Path})
+	c, err := echo.New(echo.Format(s.API), echo.Options{Header: s.Header, Command: s.Command, ASCIILength: s.ASCIILength, Host: host, Path: s.Path})
 	if err != nil {
 		return nil, err
 	}

@@ -9,17 +9,18 @@ import (
 // Row is a tunnel as it is now: a row of the table tunnels. Times are UTC,
 // durations in seconds; what is not known is null.
 type Row struct {
-	TunnelID     string `parquet:"tunnel_id"`
-	Tunnel       string `parquet:"tunnel"`
-	Company      string `parquet:"company"`
-	Region       string `parquet:"region"`
-	Host         string `parquet:"host"`
-	Port         int32  `parquet:"port"`
-	API          string `parquet:"api_type"`
-	Transport    string `parquet:"transport"`
-	GuardianHost string `parquet:"guardian_host"`
-	Target       string `parquet:"target,optional"` // the address dialled last
-	Enabled      bool   `parquet:"enabled"`
+	Time         time.Time `parquet:"time,timestamp(microsecond:local)"` // of the reading
+	TunnelID     string    `parquet:"tunnel_id"`
+	Tunnel       string    `parquet:"tunnel"`
+	Company      string    `parquet:"company"`
+	Region       string    `parquet:"region"`
+	Host         string    `parquet:"host"`
+	Port         int32     `parquet:"port"`
+	API          string    `parquet:"api_type"`
+	Transport    string    `parquet:"transport"`
+	GuardianHost string    `parquet:"guardian_host"`
+	Target       string    `parquet:"target,optional"` // the address dialled last
+	Enabled      bool      `parquet:"enabled"`
 	// State is disabled, waiting (not probed yet), up, down (no connection) or failing (a later step).
 	State       string     `parquet:"state"`
 	Up          *bool      `parquet:"up,optional"`
@@ -37,10 +38,10 @@ type Row struct {
 	Cipher      string     `parquet:"tls_cipher,optional"`
 	Subject     string     `parquet:"certificate_subject,optional"`
 	Issuer      string     `parquet:"certificate_issuer,optional"`
-	NotAfter    *time.Time `parquet:"not_after,optional,timestamp(microsecond)"`
+	NotAfter    *time.Time `parquet:"not_after,optional,timestamp(microsecond:local)"`
 	Validity    *int32     `parquet:"certificate_validity,optional"` // the seed's class, 1 to 6
-	LastProbe   *time.Time `parquet:"last_probe,optional,timestamp(microsecond)"`
-	LastSuccess *time.Time `parquet:"last_success,optional,timestamp(microsecond)"`
+	LastProbe   *time.Time `parquet:"last_probe,optional,timestamp(microsecond:local)"`
+	LastSuccess *time.Time `parquet:"last_success,optional,timestamp(microsecond:local)"`
 	Probes      int64      `parquet:"probes"`
 	Failures    int64      `parquet:"failures"`
 }
@@ -59,7 +60,7 @@ func (v *view) row() Row {
 	c := v.cfg
 	_, api := apiType(c.API)
 	r := Row{
-		TunnelID: c.ID, Tunnel: c.name(), Company: c.Company, Region: c.Region, Host: c.Host, Port: int32(c.Port), //nolint:gosec // 1 to 65535
+		Time: v.now.UTC(), TunnelID: c.ID, Tunnel: c.name(), Company: c.Company, Region: c.Region, Host: c.Host, Port: int32(c.Port), //nolint:gosec // 1 to 65535
 		API: api, Transport: c.Transport, GuardianHost: c.GuardianHost, Enabled: c.Enabled, State: "waiting", Probes: v.probes.Load(),
 	}
 	for i := range v.errors {
