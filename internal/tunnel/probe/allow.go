@@ -76,7 +76,7 @@ func (a allowed) has(host string, port int) bool {
 
 // Why a request to /probe is refused.
 var (
-	errNoTarget   = errors.New("Target parameter is missing") //nolint:revive,staticcheck // blackbox_exporter's words
+	errNoTarget   = errors.New("Target parameter is missing") // blackbox_exporter's words
 	errNotAllowed = errors.New("the configuration does not allow the target: name it in probes.targets or probes.allow")
 )
 

@@ -262,8 +262,13 @@ func TestOneSeriesAtATime(t *testing.T) {
 
 func TestErrorTypesAreClosed(t *testing.T) {
 	for _, step := range []string{StepFiles, StepResolve, StepConnect, StepTLS, StepAcceptance, StepEcho} {
-		for _, err := range []error{io.EOF, io.ErrUnexpectedEOF, os.ErrDeadlineExceeded, errors.New("secret token"), errNoAddress, errRevoked,
-			&gatewayError{"limit"}, &gatewayError{"refused"}, &gatewayError{"nonsense"}, x509.HostnameError{Certificate: &x509.Certificate{}}, x509.UnknownAuthorityError{}, tls.RecordHeaderError{}} {
+		for _, err := range []error{
+			io.EOF, io.ErrUnexpectedEOF, os.ErrDeadlineExceeded, errors.New("secret token"), errNoAddress, errRevoked, &gatewayError{"limit"}, &gatewayError{"refused"},
+			&gatewayError{"nonsense"},
+			x509.HostnameError{Certificate: &x509.Certificate{}},
+			x509.UnknownAuthorityError{},
+			tls.RecordHeaderError{},
+		} {
 			if name := errorType(step, err); errorIndex(name) < 0 {
 				t.Errorf("errorType(%s, %v) = %q, which is not in the list", step, err, name)
 			}

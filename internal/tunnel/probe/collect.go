@@ -2,6 +2,7 @@ package probe
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"time"
 
@@ -31,13 +32,9 @@ func (p *Prober) Collect(_ context.Context, ch chan<- prometheus.Metric) error {
 	}
 	return nil
 }
+
 func (p *Prober) shows(family string) bool {
-	for _, f := range p.cfg.Families {
-		if f == family {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(p.cfg.Families, family)
 }
 
 // views is the state of all targets at one moment.

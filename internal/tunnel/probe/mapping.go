@@ -3,6 +3,7 @@ package probe
 import (
 	"crypto/tls"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -23,10 +24,8 @@ var apiTypes = []struct {
 // apiType returns the seed's number and name of a format.
 func apiType(format string) (int, string) {
 	for _, t := range apiTypes {
-		for _, f := range t.formats {
-			if f == format {
-				return t.number, t.name
-			}
+		if slices.Contains(t.formats, format) {
+			return t.number, t.name
 		}
 	}
 	return 0, "None"

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"log/slog"
+	"maps"
 	"math/rand/v2"
 	"net/http"
 	"sync"
@@ -72,9 +73,7 @@ func New(cfg Config, local func() []relay.Status, log *slog.Logger) (*Prober, er
 		return nil, err
 	}
 	p := &Prober{cfg: cfg, log: log, local: local, remote: statusClient(), modules: standardModules(), asked: make(chan struct{}, cfg.Concurrency)}
-	for name, m := range cfg.Modules {
-		p.modules[name] = m
-	}
+	maps.Copy(p.modules, cfg.Modules)
 	for _, a := range cfg.Allow {
 		one, err := parseAllow(a)
 		if err != nil {

@@ -90,11 +90,10 @@ func (p *page) head(name, help string) {
 }
 
 func (p *page) line(name string, labels collector.Labels, v float64) {
-	p.WriteString(name)
 	if labels != "" {
-		p.WriteString("{" + string(labels) + "}")
+		labels = "{" + labels + "}"
 	}
-	p.WriteString(" " + strconv.FormatFloat(v, 'g', -1, 64) + "\n")
+	fmt.Fprintf(p, "%s%s %s\n", name, labels, strconv.FormatFloat(v, 'g', -1, 64))
 }
 
 func (p *page) gauge(name, help string, labels collector.Labels, v float64) {
@@ -171,7 +170,7 @@ func debugPage(target, name string, m Module, limit time.Duration, r *Result) []
 	log := func(at time.Duration, format string, args ...any) {
 		fmt.Fprintf(&p, "ts=%s module=%s target=%s %s\n", r.Began.Add(at).UTC().Format(time.RFC3339Nano), name, target, fmt.Sprintf(format, args...))
 	}
-	p.WriteString("Logs for the probe:\n")
+	fmt.Fprint(&p, "Logs for the probe:\n")
 	log(0, "msg=%q transport=%s api=%s timeout_seconds=%g", "Beginning probe", m.Transport, m.API, limit.Seconds())
 	at := time.Duration(0)
 	for _, phase := range Phases() {
@@ -192,13 +191,13 @@ func debugPage(target, name string, m Module, limit time.Duration, r *Result) []
 	} else {
 		log(r.Took, "msg=%q duration_seconds=%g", "Probe succeeded", r.Took.Seconds())
 	}
-	p.WriteString("\n\n\nMetrics that would have been returned:\n")
-	p.Write(metricsPage(r))
-	p.WriteString("\n\n\nModule configuration:\n")
+	fmt.Fprint(&p, "\n\n\nMetrics that would have been returned:\n")
+	fmt.Fprintf(&p, "%s", metricsPage(r))
+	fmt.Fprint(&p, "\n\n\nModule configuration:\n")
 	text, err := yaml.Marshal(m)
 	if err != nil {
 		text = []byte(err.Error())
 	}
-	p.Write(text)
+	fmt.Fprintf(&p, "%s", text)
 	return p.Bytes()
 }
