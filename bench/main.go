@@ -27,6 +27,13 @@ func main() {
 		}
 		return
 	}
+	if len(os.Args) == 4 && os.Args[1] == bareArg {
+		if err := bareProbe(os.Args[2], os.Args[3]); err != nil {
+			fmt.Fprintln(os.Stderr, "bench:", err)
+			os.Exit(1)
+		}
+		return
+	}
 	if err := run(); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
@@ -45,6 +52,7 @@ var measurements = []struct {
 	{"idle", idle},
 	{"engines", engines},
 	{"tunnels", tunnels},
+	{"probes", probes},
 	{"neuvector", neuvectors},
 	{"imports", imports},
 	{"panels", panels},

@@ -286,6 +286,13 @@ func TestDashboardsInTheWild(t *testing.T) {
 		`nv_enforcer_cpu`, `nv_enforcer_memory`, `nv_log_events`,
 		`sum(nv_container_vulnerabilityHigh) by (service)`, `sum(nv_container_vulnerabilityMedium) by (service)`,
 		`sum(nv_image_vulnerabilityHigh) by (name)`, `sum(nv_image_vulnerabilityMedium) by (name)`,
+		// The names of VirtuCrypt's "Advanced metrics with Prometheus and Grafana".
+		`vc_ct_connected_clients{company_name="Acme"} / vc_ct_max_connections > 0.8`, `vc_tls_cert_expiry{port_header="none",guardian_host!=""} < 30`,
+		`sum by (error_type) (increase(vc_connection_error_counter[5m]))`, `avg by (phase) (vc_echo_duration_seconds{api_type="Excrypt"})`,
+		`vc_tls_handshake_duration{error_type!="",discovery_error_code="",outgoing_port="1102"}`, `vc_ct_run_status{status="active"} == 1`,
+		`vc_probe_success == 0 or vc_probe_duration_seconds > 1`, `vc_ct_enabled_status unless vc_ct_anonymous_status`, `vc_tls_version_info < 1.2`,
+		`max by (company_name, region) (ct_instance_certificate_validity) >= 4`, `sum by (host, tunnel_name) (ct_instance_clients_connected_total)`,
+		`ct_instance_service_latency_ms > 100 and ct_instance_port_status == 1 and ct_instance_service_enabled == 1`, `ct_instance_accepting_connections + ct_instance_api_type`,
 		`max(nv_controller_cpu) by (display)`, `max(nv_controller_memory) by (display)`, `max(nv_enforcer_cpu) by (display)`, `max(nv_enforcer_memory) by (display)`,
 	}...) {
 		if _, err := c.check(expr); err != nil {

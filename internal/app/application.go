@@ -177,6 +177,7 @@ func (a *application) replace() error {
 	if err != nil {
 		return err
 	}
+	cfg.api = a.engine
 	features, err := cfg.build(a.features, a.log)
 	if err != nil {
 		return err

@@ -3,7 +3,9 @@ package app
 import (
 	"fmt"
 	"log/slog"
+	"net/http"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/orielhq/oriel/internal/conf"
@@ -14,6 +16,8 @@ import (
 	"github.com/orielhq/oriel/internal/packet"
 	"github.com/orielhq/oriel/internal/prom"
 	"github.com/orielhq/oriel/internal/query"
+	"github.com/orielhq/oriel/internal/tunnel/probe"
+	"github.com/orielhq/oriel/internal/tunnel/proxy"
 	"github.com/orielhq/oriel/internal/tunnel/relay"
 	"github.com/orielhq/oriel/internal/wireguard"
 	"github.com/orielhq/oriel/internal/wireguard/wirerest"
@@ -45,12 +49,15 @@ type Config struct {
 	Flows     *lake.Config      `yaml:"flows"`
 	NetFlow   *netflow.Config   `yaml:"netflow"`
 	Tunnels   *relay.Config     `yaml:"tunnels"`
+	Probes    *probe.Config     `yaml:"probes"`
+	Proxy     *proxy.Config     `yaml:"tunnel_proxy"`
 	Packets   *packet.Config    `yaml:"packets"`
 
 	file     string
 	source   []byte
 	sections sections
-	dataDir  string // of serve's flags
+	dataDir  string       // of serve's flags
+	api      http.Handler // of serve's engine
 }
 
 // defaultPrometheus is in force when the file has no section prometheus.
@@ -138,5 +145,7 @@ func (c *Config) plan(features []*feature, log *slog.Logger) (*prom.Plan, error)
 			s.RuleNames = append(s.RuleNames, f.rules...)
 		}
 	}
+	slices.Sort(s.RuleNames)
+	s.RuleNames = slices.Compact(s.RuleNames) // guardians and probes share a file
 	return prom.NewPlan(s, rules.Files, log)
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/orielhq/oriel/internal/lake"
 	"github.com/orielhq/oriel/internal/neuvector"
 	"github.com/orielhq/oriel/internal/query"
+	"github.com/orielhq/oriel/internal/tunnel/probe"
 	"github.com/orielhq/oriel/internal/wireguard"
 )
 
@@ -42,6 +43,9 @@ func currentTables(b *builder) []currentTable {
 	}
 	if n, ok := part[*neuvector.Collector](b); ok {
 		list = append(list, current("neuvector_workloads", n.Workloads), current("neuvector_images", n.Images))
+	}
+	if p, ok := part[*probe.Prober](b); ok {
+		list = append(list, current("tunnels", p.Tunnels))
 	}
 	return list
 }

@@ -55,6 +55,7 @@ var demoParts = []struct {
 	{"neuvector", openDemoNeuVector},
 	{"flows", openDemoFlows},
 	{"influx", openDemoInflux},
+	{"tunnels", openDemoTunnels},
 }
 
 // demo starts the traffic, then serves as `serve` would with a file that names it.
@@ -81,7 +82,13 @@ func demo(ctx context.Context, f serveFlags, out io.Writer, log *slog.Logger) (e
 		if err != nil {
 			return fmt.Errorf("demo: %s: %w", p.name, err)
 		}
-		maps.Copy(config, part.sections)
+		for name, section := range part.sections {
+			if both, ok := config[name].(map[string]any); ok { // prometheus: several parts may add to it
+				maps.Copy(both, section.(map[string]any))
+			} else {
+				config[name] = section
+			}
+		}
 		wg.Go(func() {
 			if err := part.run(ctx); err != nil {
 				stop(fmt.Errorf("demo: %s: %w", p.name, err))
@@ -140,7 +147,9 @@ var demoText = strings.TrimLeft(`
 Two WireGuard devices run in this process, wg-office and wg-backup, with peers that move traffic; and a simulated
 NeuVector controller, "primary", that manages the clusters edge1 and edge2. Three hours of flow logs of four clouds,
 with a scan and an exfiltration in them, are imported into a lake. All metrics are pushed to a simulated InfluxDB 2,
-which is overloaded for 20 s every four minutes.
+which is overloaded for 20 s every four minutes. Two companies, acme and globex, read their tunnels'
+metrics through guardian, gateway and tenant proxy, each its own; a certificate of globex's ends in five days, and a third
+company is refused.
 
   peers        %[1]s promql wireguard_latest_handshake_seconds
   traffic      %[1]s promql --range 5m 'sum by (device) (rate(wireguard_peer_receive_bytes_total[30s]))'
@@ -148,6 +157,8 @@ which is overloaded for 20 s every four minutes.
   security     %[1]s promql 'sum by (cluster, class) (oriel_neuvector_security_events_total)'
   flows        %[1]s sql --range 3h 'SELECT provider, action, count(*) AS n FROM flows GROUP BY ALL ORDER BY ALL'
   InfluxDB     %[1]s promql 'rate(oriel_influx_written_lines_total[1m])'
+  tunnels      %[1]s promql 'sum by (tunnel, reason) (oriel_tunnel_refusals_total) > 0'
+  a customer   %[1]s promql 'customer_vc_tls_cert_expiry'
   alerts       %[1]s promql 'ALERTS'
   everything   %[2]s
 

@@ -20,7 +20,7 @@ import (
 
 func exportCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "export", Short: "Run one exporter alone, in the place of the one it replaces"}
-	cmd.AddCommand(exportWireGuardCommand(), exportWireRestCommand(), exportNeuVectorCommand(), exportPacketsCommand())
+	cmd.AddCommand(exportWireGuardCommand(), exportWireRestCommand(), exportNeuVectorCommand(), exportPacketsCommand(), exportTunnelsCommand())
 	return cmd
 }
 

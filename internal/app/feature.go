@@ -21,6 +21,11 @@ type (
 	runner interface {
 		Run(ctx context.Context) error
 	}
+	// heir takes over from the feature of the same name, before that one is
+	// stopped, what is the same in both.
+	heir interface {
+		Inherit(from any)
+	}
 )
 
 // feature is one section of the configuration, built.
@@ -107,6 +112,11 @@ func (r *running) stopAll() {
 func (r *running) replace(base context.Context, before, after []*feature) error {
 	old, fresh := without(before, after), without(after, before)
 	for _, f := range old {
+		for _, n := range fresh {
+			if h, ok := n.part.(heir); ok && n.name == f.name {
+				h.Inherit(f.part)
+			}
+		}
 		r.stop(f)
 	}
 	for i, f := range fresh {

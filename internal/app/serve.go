@@ -108,6 +108,7 @@ func (a *application) open(ctx context.Context, f serveFlags, cfg *Config) error
 	}, warnings(a.log)); err != nil {
 		return err
 	}
+	cfg.api = a.engine
 	features, err := cfg.build(nil, a.log)
 	if err != nil {
 		return err

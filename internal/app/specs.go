@@ -12,6 +12,8 @@ import (
 	"github.com/orielhq/oriel/internal/neuvector"
 	"github.com/orielhq/oriel/internal/packet"
 	"github.com/orielhq/oriel/internal/query"
+	"github.com/orielhq/oriel/internal/tunnel/probe"
+	"github.com/orielhq/oriel/internal/tunnel/proxy"
 	"github.com/orielhq/oriel/internal/tunnel/relay"
 	"github.com/orielhq/oriel/internal/wireguard"
 	"github.com/orielhq/oriel/internal/wireguard/wirerest"
@@ -29,12 +31,14 @@ func (c *Config) specs() []spec {
 		section("influx", &c.Influx, influx.Default, made{rules: []string{"influx.yml"}, uses: []string{"wireguard"}}, buildInflux),
 		section("netflow", &c.NetFlow, netflow.Default, made{uses: []string{"flows"}},
 			func(cfg netflow.Config, b *builder) (any, error) { return newNetFlow(cfg, c.lakeConfig(), b.log) }),
-		section("tunnels", &c.Tunnels, relay.Default, made{},
+		section("tunnels", &c.Tunnels, relay.Default, made{rules: []string{"tunnels.yml"}},
 			func(cfg relay.Config, b *builder) (any, error) { return relay.New(cfg, b.log) }),
+		section("tunnel_proxy", &c.Proxy, proxy.Default, made{rules: []string{"tunnels.yml"}}, c.buildTunnelProxy),
+		section("probes", &c.Probes, probe.Default, made{rules: []string{"tunnels.yml"}, uses: []string{"tunnels"}, paths: []string{"/probe"}}, buildProbes),
 		section("packets", &c.Packets, packet.Default, made{},
 			func(cfg packet.Config, b *builder) (any, error) { return packet.New(cfg, nil, b.log) }),
 		section("query", &c.Query, query.Default, made{
-			rules: []string{"flows.yml"}, uses: []string{"flows", "wireguard", "neuvector"}, paths: []string{"/api/sql/"}, always: true,
+			rules: []string{"flows.yml"}, uses: []string{"flows", "wireguard", "neuvector", "probes"}, paths: []string{"/api/sql/"}, always: true,
 		}, func(cfg query.Config, b *builder) (any, error) {
 			return newSQLFeature(cfg, c.lakeConfig(), currentTables(b), b.dataDir, b.log)
 		}),

@@ -11,15 +11,30 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/orielhq/oriel/internal/conf"
-	"github.com/orielhq/oriel/internal/tunnel/echo"
 	"github.com/orielhq/oriel/internal/tunnel/probe"
 )
 
+// serviceFlags are what `tunnel probe` and `tunnel doctor` share.
+func serviceFlags(cmd *cobra.Command, s *probe.Service) {
+	*s = probe.DefaultService()
+	flags := cmd.Flags()
+	flags.StringVar(&s.TLS.CAFile, "ca-file", "", "PEM file of the authorities to trust; none: the system's")
+	flags.StringVar(&s.TLS.CertFile, "cert-file", "", "PEM file of the client certificate")
+	flags.StringVar(&s.TLS.KeyFile, "key-file", "", "PEM file of its key")
+	flags.StringVar(&s.CRLFile, "crl-file", "", "PEM file of revocation lists")
+	flags.StringVar(&s.TLS.ServerName, "server-name", "", "name that the server's certificate must have; none: HOST")
+	flags.BoolVar(&s.TLS.InsecureSkipVerify, "insecure-skip-verify", false, "take any server certificate")
+	flags.StringVar(&s.Transport, "transport", s.Transport, "tls, or tcp as towards a guardian")
+	flags.BoolVar(&s.Confirm, "confirm", s.Confirm, "ask our own gateways for their word (ALPN ct/1)")
+	flags.StringVar(&s.API, "format", s.API, "what to say: none, excrypt, international, json, json_raw or plain")
+	flags.StringVar(&s.Header, "header", "", "International's message header (default 0000)")
+	flags.StringVar(&s.Command, "command", "", "International's command, B2 (an echo) or NC (diagnostics) (default B2)")
+	flags.BoolVar(&s.ASCIILength, "ascii-length", false, "International with a length of four digits")
+	flags.StringVar(&s.Path, "path", "", "path of the JSON request (default /guardian)")
+}
+
 func tunnelProbeCommand() *cobra.Command {
-	var settings conf.TLS
-	var format string
-	var options echo.Options
+	var service probe.Service
 	var timeout time.Duration
 	var anonymous bool
 	cmd := &cobra.Command{
@@ -33,18 +48,14 @@ func tunnelProbeCommand() *cobra.Command {
 			if err != nil {
 				return &usageError{err}
 			}
-			t := probe.Target{Host: host, Port: port, Anonymous: anonymous}
-			if format != "none" {
-				options.Host = args[0]
-				codec, err := echo.New(echo.Format(format), options)
-				if err != nil {
-					return &usageError{fmt.Errorf("--format: %w", err)}
-				}
-				t.Echo = &codec
+			if err := service.Validate(); err != nil {
+				return &usageError{err}
 			}
-			if t.TLS, err = settings.Client(); err != nil {
+			t, _, err := service.Target(host, port)
+			if err != nil {
 				return err
 			}
+			t.Anonymous = anonymous
 			ctx, cancel := context.WithTimeout(cmd.Context(), timeout)
 			defer cancel()
 			r := probe.Probe(ctx, t)
@@ -55,18 +66,9 @@ func tunnelProbeCommand() *cobra.Command {
 			return nil
 		},
 	}
-	flags := cmd.Flags()
-	flags.StringVar(&settings.CAFile, "ca-file", "", "PEM file of the authorities to trust; none: the system's")
-	flags.StringVar(&settings.CertFile, "cert-file", "", "PEM file of the client certificate")
-	flags.StringVar(&settings.KeyFile, "key-file", "", "PEM file of its key")
-	flags.StringVar(&settings.ServerName, "server-name", "", "name that the server's certificate must have; none: HOST")
-	flags.BoolVar(&settings.InsecureSkipVerify, "insecure-skip-verify", false, "take any server certificate")
-	flags.StringVar(&format, "format", "none", "what to say: none, excrypt, international, json, json_raw or plain")
-	flags.StringVar(&options.Header, "header", "", "International's message header (default 0000)")
-	flags.BoolVar(&options.ASCIILength, "ascii-length", false, "International with a length of four digits")
-	flags.StringVar(&options.Path, "path", "", "path of the JSON request (default /guardian)")
-	flags.DurationVar(&timeout, "timeout", 10*time.Second, "time for all steps together")
-	flags.BoolVar(&anonymous, "anonymous", false, "also connect without certificate, to see whether that is allowed")
+	serviceFlags(cmd, &service)
+	cmd.Flags().DurationVar(&timeout, "timeout", 10*time.Second, "time for all steps together")
+	cmd.Flags().BoolVar(&anonymous, "anonymous", false, "also connect without certificate, to see whether that is allowed")
 	return cmd
 }
 
@@ -75,7 +77,7 @@ func showProbe(w io.Writer, r *probe.Result) {
 	if r.Address.IsValid() {
 		fmt.Fprintf(w, "address      %s\n", r.Address)
 	}
-	for _, phase := range []string{"resolve", "connect", "tls", "processing", "transfer"} {
+	for _, phase := range probe.Phases() {
 		if took, ok := r.Phases[phase]; ok {
 			fmt.Fprintf(w, "%-12s %s\n", phase, took.Round(time.Microsecond))
 		}

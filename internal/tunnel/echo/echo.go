@@ -45,6 +45,9 @@ type Options struct {
 	Header string
 	// ASCIILength makes International's length four decimal digits instead of two bytes.
 	ASCIILength bool
+	// Command is International's: B2, an echo, which is meant when it is empty; or
+	// NC, diagnostics, for services that have no B2.
+	Command string
 	// Host and Path are those of JSON's HTTP request; the path is /guardian when empty.
 	Host, Path string
 }
@@ -76,7 +79,13 @@ func New(f Format, o Options) (Codec, error) {
 		if len(o.Header) > 255 {
 			return Codec{}, fmt.Errorf("header of %d bytes: want at most 255", len(o.Header))
 		}
-		return Codec{international{header: o.Header, ascii: o.ASCIILength}}, nil
+		if o.Command == "" {
+			o.Command = "B2"
+		}
+		if o.Command != "B2" && o.Command != "NC" {
+			return Codec{}, fmt.Errorf("command %q: want B2 or NC", o.Command)
+		}
+		return Codec{international{header: o.Header, ascii: o.ASCIILength, command: o.Command}}, nil
 	case JSONHTTP:
 		if o.Path == "" {
 			o.Path = "/guardian"
@@ -112,10 +121,10 @@ func (c Codec) Do(ctx context.Context, conn net.Conn) (Timing, error) {
 		}
 		_ = conn.SetDeadline(time.Time{})
 	}()
+	sent := time.Now() // before: on a busy machine the answer may be there when Write returns
 	if _, err := conn.Write(request); err != nil {
 		return t, fmt.Errorf("send echo: %w", err)
 	}
-	sent := time.Now()
 	in := &io.LimitedReader{R: conn, N: maxFrame}
 	r := bufio.NewReaderSize(in, 4096)
 	if _, err := r.Peek(1); err != nil {
@@ -155,4 +164,10 @@ func newNonce() string {
 	var b [16]byte
 	_, _ = rand.Read(b[:]) // never fails
 	return hex.EncodeToString(b[:])
+}
+
+// HTTP tells whether the format is carried by HTTP.
+func (c Codec) HTTP() bool {
+	_, ok := c.wire.(jsonHTTP)
+	return ok
 }

@@ -6,7 +6,10 @@ import (
 	"context"
 	"encoding/hex"
 	"errors"
+	"maps"
 	"net"
+	"regexp"
+	"slices"
 	"testing"
 	"time"
 )
@@ -18,6 +21,7 @@ var formats = map[string]struct {
 	"excrypt":             {Excrypt, Options{}},
 	"international":       {International, Options{}},
 	"international ascii": {International, Options{Header: "AB", ASCIILength: true}},
+	"international nc":    {International, Options{Command: "NC"}},
 	"json":                {JSONHTTP, Options{Host: "hsm.example"}},
 	"json raw":            {JSONRaw, Options{}},
 	"plain":               {Plain, Options{}},
@@ -99,6 +103,10 @@ func TestRequestsAreAsDocumented(t *testing.T) {
 	if want := "[AOECHO;AGping-7f3a;]"; err != nil || string(got) != want {
 		t.Errorf("excrypt request = %q, %v; want %q", got, err, want)
 	}
+	got, err = international{header: "HEAD", command: "NC"}.request("x")
+	if want := "0006484541444e43"; err != nil || hex.EncodeToString(got) != want {
+		t.Errorf("international request = %x, %v; want %s", got, err, want)
+	}
 	for _, bad := range []string{"a;b", "[", "]"} {
 		if _, err := (excrypt{}).request(bad); err == nil {
 			t.Errorf("excrypt request of %q: no error", bad)
@@ -107,7 +115,7 @@ func TestRequestsAreAsDocumented(t *testing.T) {
 }
 
 func TestCheckTakesBothFormsOfAnswer(t *testing.T) {
-	i := international{header: "9999"}
+	i, nc := international{header: "9999"}, international{header: "HEAD", command: "NC"}
 	for _, tt := range []struct {
 		wire   wire
 		answer string
@@ -129,6 +137,10 @@ func TestCheckTakesBothFormsOfAnswer(t *testing.T) {
 		{i, "9999B300m", ErrMismatch},
 		{i, "9998B300n", ErrMismatch},
 		{i, "9999B3", ErrProtocol},
+		{nc, "HEADND00" + "5D67270000000000" + "1500-0023", nil}, // payShield 10K's own
+		{nc, "HEADND68", nil},
+		{nc, "HEADND00", ErrMismatch},
+		{nc, "HEADB300", ErrMismatch},
 		{jsonRaw{}, `{"AO":"ECHO","AK":"n"}`, nil},
 		{jsonRaw{}, `{"AO":"ECHO","BB":"Y"}`, nil},
 		{jsonRaw{}, `{"AO":"ERRO","BB":"no"}`, ErrRefused},
@@ -170,6 +182,50 @@ func FuzzRead(f *testing.F) {
 			if err == nil {
 				_, _ = w.answer(request, false)
 			}
+		}
+	})
+}
+
+// FuzzDo: a client is satisfied only by an answer that carries its own nonce, or
+// by one of the documented forms that carry none; and it reads no more than a frame.
+func FuzzDo(f *testing.F) {
+	names := slices.Sorted(maps.Keys(formats))
+	for i := range names {
+		for _, seed := range []string{
+			"[AOECHO;AGNONCE;BBY;]", "[AOECHO;AGother;BBY;]", "\x00\x0d0000B300NONCE", "\x00\x080000B300", "0006ABB300", "{\"AO\":\"ECHO\",\"AK\":\"NONCE\"}", "NONCE\n", "other\n",
+			"HTTP/1.1 200 OK\r\nContent-Length: 13\r\n\r\n{\"AO\":\"ECHO\"}", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+		} {
+			f.Add(uint8(i), []byte(seed))
+		}
+	}
+	without := regexp.MustCompile(`AO\s*ECHO|B300|B36[78]|ND00|\\u|ND6[78]|(?i:"AO"\s*:)`)
+	f.Fuzz(func(t *testing.T, which uint8, in []byte) {
+		name := names[int(which)%len(names)]
+		codec, err := New(formats[name].format, formats[name].options)
+		if err != nil {
+			t.Fatal(err)
+		}
+		client, server := net.Pipe()
+		defer client.Close()
+		done := make(chan int, 1)
+		go func() {
+			defer server.Close()
+			request := make([]byte, 4096)
+			n, _ := server.Read(request)
+			nonce := regexp.MustCompile(`[0-9a-f]{32}`).Find(request[:n])
+			answer := bytes.ReplaceAll(in, []byte("NONCE"), nonce)
+			sent, _ := server.Write(answer)
+			done <- sent
+		}()
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+		defer cancel()
+		_, err = codec.Do(ctx, client)
+		client.Close()
+		if sent := <-done; sent > maxFrame+4096 {
+			t.Errorf("%s: read %d bytes", name, sent)
+		}
+		if err == nil && !bytes.Contains(in, []byte("NONCE")) && !without.Match(in) {
+			t.Errorf("%s: satisfied by %q", name, in)
 		}
 	})
 }

@@ -12,8 +12,9 @@ import (
 // international is the host command format of payShield: a length, a header
 // that comes back unchanged, a command of two characters.
 type international struct {
-	header string
-	ascii  bool
+	header  string
+	ascii   bool
+	command string // B2, also when empty, or NC
 }
 
 func (c international) frame(message string) ([]byte, error) {
@@ -30,6 +31,9 @@ func (c international) frame(message string) ([]byte, error) {
 }
 
 func (c international) request(nonce string) ([]byte, error) {
+	if c.command == "NC" {
+		return c.frame(c.header + c.command)
+	}
 	return c.frame(fmt.Sprintf("%sB2%04X%s", c.header, len(nonce), nonce))
 }
 
@@ -68,8 +72,12 @@ func (c international) check(answer []byte, nonce string) error {
 	if !ok {
 		return fmt.Errorf("%w: another header", ErrMismatch)
 	}
-	if rest, ok = strings.CutPrefix(rest, "B3"); !ok {
-		return fmt.Errorf("%w: answer code is not B3", ErrMismatch)
+	want := "B3" // the command's with the second character one up
+	if c.command == "NC" {
+		want, nonce = "ND", ""
+	}
+	if rest, ok = strings.CutPrefix(rest, want); !ok {
+		return fmt.Errorf("%w: answer code is not %s", ErrMismatch, want)
 	}
 	if len(rest) < 2 {
 		return fmt.Errorf("%w: no error code", ErrProtocol)
@@ -79,14 +87,26 @@ func (c international) check(answer []byte, nonce string) error {
 		return nil
 	case code != "00":
 		return ErrRefused
-	case data != "" && data != nonce: // some services answer without the data
+	case c.command == "NC" && len(data) != diagnostics:
+		return ErrMismatch
+	case c.command != "NC" && data != "" && data != nonce: // some services answer without the data
 		return ErrMismatch
 	}
 	return nil
 }
 
+// diagnostics is the length of what NC tells: a check value of 16 digits and a firmware number of 9.
+const diagnostics = 16 + 9
+
 func (c international) answer(request []byte, wrong bool) ([]byte, error) {
 	header, rest := string(request[:len(c.header)]), string(request[len(c.header):])
+	if rest == "NC" {
+		text := "D005D67270000000" + "1500-0023"
+		if wrong {
+			text = "1500-0023"
+		}
+		return c.frame(header + "ND00" + text)
+	}
 	data, ok := strings.CutPrefix(rest, "B2")
 	if !ok {
 		return c.frame(header + string([]byte{rest[0], rest[1] + 1}) + "68")

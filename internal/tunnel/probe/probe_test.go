@@ -22,7 +22,7 @@ type authority struct {
 	pool *x509.CertPool
 }
 
-func sign(t *testing.T, template *x509.Certificate, parent *authority) (*x509.Certificate, *ecdsa.PrivateKey) {
+func sign(t testing.TB, template *x509.Certificate, parent *authority) (*x509.Certificate, *ecdsa.PrivateKey) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -44,7 +44,7 @@ func sign(t *testing.T, template *x509.Certificate, parent *authority) (*x509.Ce
 	return cert, key
 }
 
-func newAuthority(t *testing.T) *authority {
+func newAuthority(t testing.TB) *authority {
 	t.Helper()
 	a := &authority{pool: x509.NewCertPool()}
 	a.cert, a.key = sign(t, &x509.Certificate{
@@ -56,7 +56,7 @@ func newAuthority(t *testing.T) *authority {
 }
 
 // leaf is valid for the times given from now.
-func (a *authority) leaf(t *testing.T, from, to time.Duration) tls.Certificate {
+func (a *authority) leaf(t testing.TB, from, to time.Duration) tls.Certificate {
 	t.Helper()
 	cert, key := sign(t, &x509.Certificate{
 		Subject: pkix.Name{CommonName: "leaf"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
@@ -67,7 +67,7 @@ func (a *authority) leaf(t *testing.T, from, to time.Duration) tls.Certificate {
 }
 
 // serve answers plain echoes over TLS and returns the port.
-func serve(t *testing.T, config *tls.Config) string {
+func serve(t testing.TB, config *tls.Config) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

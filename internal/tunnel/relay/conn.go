@@ -10,6 +10,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/orielhq/oriel/internal/tunnel/proxyproto"
 )
 
 // conn is a connection that is carried, from its authorisation on.
@@ -34,7 +36,7 @@ func (c *conn) cut(t *tunnel, reason string, err error) {
 
 func (c *conn) close() {
 	for _, s := range c.sides {
-		if l, ok := raw(s).(*net.TCPConn); ok {
+		if l, ok := raw(s).(interface{ SetLinger(int) error }); ok {
 			_ = l.SetLinger(0) // cut means now: nothing that is still queued is sent
 		}
 		_ = raw(s).Close()
@@ -43,8 +45,8 @@ func (c *conn) close() {
 
 // raw is the socket under TLS. Closing a tls.Conn would wait for its writer.
 func raw(c net.Conn) net.Conn {
-	if t, ok := c.(*tls.Conn); ok {
-		return t.NetConn()
+	if w, ok := under(c); ok {
+		return w.Conn
 	}
 	return c
 }
@@ -73,14 +75,14 @@ func (t *tunnel) bring(ctx context.Context, in net.Conn) (*conn, error) {
 	to := addrPort(in.LocalAddr())
 	if t.cfg.ProxyProtocol.In {
 		_ = in.SetDeadline(time.Now().Add(t.cfg.Handshake.Std()))
-		said, err := readProxyHeader(in)
+		said, err := proxyproto.Read(in)
 		if err != nil {
 			t.refuse("proxy_header", err)
 			return nil, err
 		}
 		_ = in.SetDeadline(time.Time{})
-		if said.IsValid() {
-			from = said
+		if said.From.IsValid() {
+			from = said.From
 		}
 	}
 	c := &conn{began: time.Now()}
@@ -91,13 +93,13 @@ func (t *tunnel) bring(ctx context.Context, in net.Conn) (*conn, error) {
 	if t.gateway {
 		err = t.bringIn(ctx, c, tr, in)
 		if t.cfg.ProxyProtocol.Out {
-			header = proxyHeader(from, to, &c.state)
+			header = proxyproto.Of(from, to, c.state, c.company).Append(nil)
 		}
 	} else {
 		c.company = t.cfg.Company
 		err = t.bringOut(ctx, c, tr, in)
 		if t.cfg.ProxyProtocol.Out {
-			header = proxyHeader(from, to, nil)
+			header = proxyproto.Header{From: from, To: to}.Append(nil)
 		}
 	}
 	if err == nil && header != nil {
@@ -122,8 +124,8 @@ func (t *tunnel) bring(ctx context.Context, in net.Conn) (*conn, error) {
 }
 
 // bringIn is a gateway's way: handshake, authorisation, place, target, and the byte that says so.
-func (t *tunnel) bringIn(ctx context.Context, c *conn, tr *trust, in net.Conn) error {
-	outer := tls.Server(in, tr.server)
+func (t *tunnel) bringIn(ctx context.Context, c *conn, tr *trusted, in net.Conn) error {
+	outer := tls.Server(newWire(in), tr.server)
 	hs, cancel := context.WithTimeout(ctx, t.cfg.Handshake.Std())
 	defer cancel()
 	if err := outer.HandshakeContext(hs); err != nil {
@@ -182,7 +184,7 @@ func (t *tunnel) target(ctx context.Context) (net.Conn, error) {
 }
 
 // bringOut is a guardian's way: place, then the first gateway that takes the connection.
-func (t *tunnel) bringOut(ctx context.Context, c *conn, tr *trust, in net.Conn) error {
+func (t *tunnel) bringOut(ctx context.Context, c *conn, tr *trusted, in net.Conn) error {
 	var last error
 	for _, target := range t.cfg.Targets {
 		out, why, err := t.reach(ctx, tr, target)
@@ -209,7 +211,7 @@ func (t *tunnel) bringOut(ctx context.Context, c *conn, tr *trust, in net.Conn) 
 }
 
 // reach connects to one gateway and waits for its word, if it is one of ours.
-func (t *tunnel) reach(ctx context.Context, tr *trust, target string) (*tls.Conn, string, error) {
+func (t *tunnel) reach(ctx context.Context, tr *trusted, target string) (*tls.Conn, string, error) {
 	plain, err := t.cfg.dial(ctx, target)
 	if err != nil {
 		return nil, reason("connect", err), err
@@ -219,9 +221,10 @@ func (t *tunnel) reach(ctx context.Context, tr *trust, target string) (*tls.Conn
 		cfg = &tls.Config{
 			MinVersion: cfg.MinVersion, Certificates: cfg.Certificates, VerifyConnection: cfg.VerifyConnection, RootCAs: cfg.RootCAs,
 			ClientSessionCache: cfg.ClientSessionCache, NextProtos: cfg.NextProtos, ServerName: name,
+			CurvePreferences: cfg.CurvePreferences, DynamicRecordSizingDisabled: cfg.DynamicRecordSizingDisabled,
 		}
 	}
-	out := tls.Client(plain, cfg)
+	out := tls.Client(newWire(plain), cfg)
 	hs, cancel := context.WithTimeout(ctx, t.cfg.Handshake.Std())
 	defer cancel()
 	if err := out.HandshakeContext(hs); err != nil {
@@ -259,18 +262,15 @@ func (t *tunnel) serverName(target string) string {
 	return host
 }
 
-const (
-	smallRead = 512
-	bigRead   = 32 << 10
-)
-
-// buffers are borrowed only while a direction is busy: an idle connection holds none.
-var buffers = sync.Pool{New: func() any { return new([bigRead]byte) }}
-
 // carry copies one direction until it ends, then half-closes the other side.
 func (t *tunnel) carry(c *conn, direction int) {
 	src, dst := c.sides[direction], c.sides[1-direction]
-	err := t.copy(c, direction, dst, src)
+	var err error
+	if from, ok := src.(*tls.Conn); ok {
+		err = t.decrypt(c, direction, dst, from)
+	} else {
+		err = t.encrypt(c, direction, dst, src)
+	}
 	if !c.up.Load() && !t.gateway && direction == 1 && err != nil {
 		// The first thing heard from a foreign gateway is a refusal: its certificate check came after our handshake.
 		c.cut(t, reason("handshake", err), err)
@@ -281,9 +281,7 @@ func (t *tunnel) carry(c *conn, direction int) {
 			_ = s.SetDeadline(time.Now().Add(t.cfg.CloseTimeout.Std()))
 		}
 	} else {
-		for _, s := range c.sides {
-			_ = raw(s).Close()
-		}
+		c.abort()
 	}
 	if c.left.Add(-1) == 0 {
 		t.leave(c)
@@ -294,48 +292,100 @@ func (t *tunnel) carry(c *conn, direction int) {
 	}
 }
 
-// copy returns nil when src has ended in good order.
-func (t *tunnel) copy(c *conn, direction int, dst, src net.Conn) error {
-	small := make([]byte, smallRead)
-	full := bigRead
-	if _, ok := src.(*tls.Conn); ok {
-		full = 16 << 10 // a record, the most that one read returns
+// abort ends a connection that one side ended in disorder. The other one must see that what it has is not whole: TLS by
+// the missing last word, a plain socket by a reset. A foreign end may forget the last word in good faith: then it is the end.
+func (c *conn) abort() {
+	for _, s := range c.sides {
+		if l, ok := s.(*net.TCPConn); ok && c.state.NegotiatedProtocol == alpn {
+			_ = l.SetLinger(0)
+		}
+		_ = raw(s).Close()
 	}
-	var big *[bigRead]byte
-	defer func() {
-		if big != nil {
-			buffers.Put(big)
-		}
-	}()
+}
+
+// carried counts what has arrived.
+func (t *tunnel) carried(c *conn, direction, n int) {
+	c.active.Store(time.Now().UnixNano())
+	t.bytes[direction].Add(int64(n))
+	if direction == 1 && !c.up.Swap(true) {
+		t.total.Add(1)
+	}
+}
+
+// encrypt copies from a plain socket until it has ended in good order.
+func (t *tunnel) encrypt(c *conn, direction int, dst, src net.Conn) error {
+	var in reader
+	in.init(src)
+	defer in.release()
+	write := func() error {
+		_, err := dst.Write(in.b[:in.n])
+		return err
+	}
 	for {
-		b := small
-		if big != nil {
-			b = big[:]
-		}
-		n, err := src.Read(b)
-		if n > 0 {
-			c.active.Store(time.Now().UnixNano())
-			t.bytes[direction].Add(int64(n))
-			if direction == 1 && !c.up.Swap(true) {
-				t.total.Add(1)
+		if err := in.fill(); err != nil {
+			if errors.Is(err, io.EOF) && (direction == 0 || c.up.Load()) {
+				return nil
 			}
-			if _, werr := dst.Write(b[:n]); werr != nil {
+			return err
+		}
+		t.carried(c, direction, in.n)
+		var err error
+		if w, ok := under(dst); ok && in.n > 16<<10 {
+			err = w.together(write)
+		} else {
+			err = write()
+		}
+		if err != nil {
+			return err
+		}
+		in.release()
+	}
+}
+
+// decrypt copies from TLS until it has ended in good order. It waits with a few
+// bytes' room, then takes all whole records that are here.
+func (t *tunnel) decrypt(c *conn, direction int, dst net.Conn, src *tls.Conn) error {
+	w, _ := under(src)
+	var first [64]byte
+	for {
+		n, err := src.Read(first[:])
+		if n > 0 {
+			b := blocks.Get().(*block)
+			n = copy(b[:], first[:n])
+			w.hold = true
+			for err == nil && n < len(b) {
+				var more int
+				more, err = src.Read(b[n:])
+				n += more
+			}
+			w.hold = false
+			t.carried(c, direction, n)
+			_, werr := dst.Write(b[:n])
+			blocks.Put(b)
+			if werr != nil {
 				return werr
 			}
 		}
 		switch {
-		case errors.Is(err, io.EOF):
-			if direction == 1 && !c.up.Load() {
-				return err
-			}
+		case err == nil, errors.Is(err, errLater):
+		case errors.Is(err, io.EOF) && (direction == 0 || c.up.Load()):
 			return nil
-		case err != nil:
+		case errors.Is(err, errTruncated) && c.state.NegotiatedProtocol != alpn && (direction == 0 || c.up.Load()):
+			return nil // many programs end TLS without a word
+		case errors.Is(err, errTruncated):
+			return io.EOF
+		default:
 			return err
-		case big == nil && n == smallRead:
-			big = buffers.Get().(*[bigRead]byte)
-		case big != nil && n < full:
-			buffers.Put(big)
-			big = nil
 		}
 	}
+}
+
+// under returns the wire of a TLS connection of ours.
+func under(c net.Conn) (*wire, bool) {
+	t, ok := c.(*tls.Conn)
+	if !ok {
+		return nil, false
+	}
+	w, ok := t.NetConn().(*wire)
+	return w, ok
 }

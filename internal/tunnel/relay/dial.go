@@ -14,6 +14,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/orielhq/oriel/internal/tunnel/trust"
 )
 
 // maxProxyAnswer bounds the header of a proxy's answer.
@@ -36,7 +38,7 @@ func (t *Tunnel) dial(ctx context.Context, target string) (net.Conn, error) {
 	}
 	c, err := d.DialContext(ctx, "tcp", u.Host)
 	if err != nil {
-		return nil, &refusal{"proxy", err}
+		return nil, &trust.Refusal{Reason: "proxy", Err: err}
 	}
 	deadline, _ := ctx.Deadline()
 	_ = c.SetDeadline(deadline)
@@ -50,7 +52,7 @@ func (t *Tunnel) dial(ctx context.Context, target string) (net.Conn, error) {
 	}
 	if err != nil {
 		_ = c.Close()
-		return nil, &refusal{"proxy", err}
+		return nil, &trust.Refusal{Reason: "proxy", Err: err}
 	}
 	return c, nil
 }

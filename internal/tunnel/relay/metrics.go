@@ -27,7 +27,7 @@ func (r *Relay) Collect(_ context.Context, ch chan<- prometheus.Metric) error {
 		reloads     = desc("oriel_tunnel_reloads_total", "Reloads of certificate, key, CA and revocation list, by result.", "result")
 		reloadOK    = desc("oriel_tunnel_reload_last_successful", "Whether the files are those in force: 0 if the last good ones stay.")
 	)
-	for _, t := range r.tunnels {
+	for _, t := range r.all() {
 		s := t.status()
 		send := func(d *prometheus.Desc, kind prometheus.ValueType, v float64, more ...string) {
 			ch <- prometheus.MustNewConstMetric(d, kind, v, append([]string{s.Name, s.Role}, more...)...)
@@ -41,8 +41,8 @@ func (r *Relay) Collect(_ context.Context, ch chan<- prometheus.Metric) error {
 		send(carried, counter, float64(t.bytes[0].Load()), "in")
 		send(carried, counter, float64(t.bytes[1].Load()), "out")
 		if tr := t.trust.Load(); tr != nil {
-			send(expires, gauge, float64(tr.cert.Leaf.NotAfter.Unix()))
-			if next := tr.lists.NextUpdate(); !next.IsZero() {
+			send(expires, gauge, float64(tr.Cert.Leaf.NotAfter.Unix()))
+			if next := tr.Lists.NextUpdate(); !next.IsZero() {
 				send(listUntil, gauge, float64(next.Unix()))
 			}
 		}

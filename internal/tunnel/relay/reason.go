@@ -13,6 +13,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/orielhq/oriel/internal/tunnel/trust"
 )
 
 // reasons is the closed list of why a connection did not come to be, or was cut.
@@ -31,12 +33,12 @@ var alerts = map[uint64]string{
 
 // reason names an error of a step: "connect" or "handshake".
 func reason(step string, err error) string {
-	if r, ok := errors.AsType[*refusal](err); ok {
-		switch r.reason {
+	if r, ok := errors.AsType[*trust.Refusal](err); ok {
+		switch r.Reason {
 		case "revoked", "expired", "untrusted":
-			return "cert_" + r.reason
+			return "cert_" + r.Reason
 		}
-		return r.reason
+		return r.Reason
 	}
 	if e, ok := errors.AsType[*net.OpError](err); ok && e.Op == "remote error" {
 		if v := reflect.ValueOf(e.Err); v.Kind() == reflect.Uint8 { // an alert: crypto/tls does not export its type
@@ -74,7 +76,7 @@ func reason(step string, err error) string {
 		return "unreachable"
 	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
 		return "reset"
-	case errors.Is(err, io.EOF):
+	case errors.Is(err, io.EOF), errors.Is(err, errTruncated):
 		return "closed"
 	case err.Error() == "tls: client didn't provide a certificate":
 		return "no_certificate" // crypto/tls has no type for this and the next

@@ -4,20 +4,17 @@
 package relay
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
-	"log/slog"
 	"net"
 	"net/http"
 	"net/netip"
 	"net/url"
-	"regexp"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/orielhq/oriel/internal/conf"
+	"github.com/orielhq/oriel/internal/tunnel/trust"
 )
 
 // Config is the section tunnels.
@@ -42,7 +39,8 @@ type Tunnel struct {
 	KeyFile        string        `yaml:"key_file"`
 	CAFile         string        `yaml:"ca_file"`
 	CRLFile        string        `yaml:"crl_file"`
-	MinVersion     string        `yaml:"min_version"` // TLS13, or TLS12
+	MinVersion     string        `yaml:"min_version"`  // TLS13, or TLS12
+	PostQuantum    bool          `yaml:"post_quantum"` // offer the hybrid key exchange; it costs a third of a handshake
 	Allow          []Rule        `yaml:"allow"`
 	ProxyProtocol  ProxyProtocol `yaml:"proxy_protocol"`
 	MaxConnections int           `yaml:"max_connections"`
@@ -62,14 +60,9 @@ type ProxyProtocol struct {
 	Out bool `yaml:"out"`
 }
 
-// Rule allows a certificate: all that it names must match. Patterns may end in "*".
+// Rule allows a certificate, and says whose it is.
 type Rule struct {
-	URI            string `yaml:"uri"`
-	DNS            string `yaml:"dns"`
-	O              string `yaml:"o"`
-	OU             string `yaml:"ou"`
-	CN             string `yaml:"cn"`
-	SPKI           string `yaml:"spki"` // SHA-256 of the public key, hex
+	trust.Identity `yaml:",inline"`
 	Company        string `yaml:"company"`
 	MaxConnections int    `yaml:"max_connections"` // of the company; 0: max_per_company
 }
@@ -82,7 +75,7 @@ func Default() Config {
 // DefaultTunnel is what a tunnel starts from.
 func DefaultTunnel() Tunnel {
 	return Tunnel{
-		MinVersion: "TLS13", MaxConnections: 1024, MaxPending: 128, Confirm: true,
+		MinVersion: "TLS13", PostQuantum: true, MaxConnections: 1024, MaxPending: 128, Confirm: true,
 		ConnectTimeout: conf.Duration(10 * time.Second), Handshake: conf.Duration(10 * time.Second),
 		IdleTimeout: conf.Duration(time.Hour), CloseTimeout: conf.Duration(time.Minute),
 	}
@@ -103,8 +96,6 @@ func (t *Tunnel) UnmarshalYAML(unmarshal func(any) error) error {
 }
 
 const maxTunnels = 10000
-
-var pinForm = regexp.MustCompile(`^[0-9a-fA-F]{64}$`)
 
 // Validate checks what can be known without opening a file or a socket.
 func (c Config) Validate() error {
@@ -171,91 +162,16 @@ func (t Tunnel) validate(path string, gateway bool) error {
 		}
 	}
 	for i, r := range t.Allow {
-		p := fmt.Sprintf("allow[%d]", i)
-		if r.URI+r.DNS+r.O+r.OU+r.CN+r.SPKI == "" {
-			return bad(p, "names nothing to match")
-		}
-		if r.SPKI != "" && !pinForm.MatchString(r.SPKI) {
-			return bad(p+".spki", "want 64 hex digits")
+		if err := r.Identity.Validate(); err != nil {
+			return bad(fmt.Sprintf("allow[%d]", i), "%w", err)
 		}
 	}
-	return nil
-}
-
-// Relay is all tunnels of a configuration.
-type Relay struct {
-	cfg     Config
-	log     *slog.Logger
-	tunnels []*tunnel
-}
-
-// New makes the tunnels; nothing listens yet.
-func New(cfg Config, log *slog.Logger) (*Relay, error) {
-	if err := cfg.Validate(); err != nil {
-		return nil, err
-	}
-	r := &Relay{cfg: cfg, log: log}
-	for _, t := range cfg.Guardians {
-		r.tunnels = append(r.tunnels, newTunnel(t, false, log))
-	}
-	for _, t := range cfg.Gateways {
-		r.tunnels = append(r.tunnels, newTunnel(t, true, log))
-	}
-	return r, nil
-}
-
-// Open reads the certificates and listens.
-func (r *Relay) Open(ctx context.Context) error {
-	for i, t := range r.tunnels {
-		if err := t.open(ctx); err != nil {
-			for _, opened := range r.tunnels[:i] {
-				_ = opened.listener.Close()
-			}
-			return fmt.Errorf("tunnel %q: %w", t.cfg.Name, err)
-		}
-	}
-	return nil
-}
-
-// Run carries until ctx is done, then takes no more and lets open connections end for the drain time.
-func (r *Relay) Run(ctx context.Context) error {
-	// Connections outlive ctx: they drain.
-	conns, cut := context.WithCancel(context.WithoutCancel(ctx))
-	defer cut()
-	var accepts, wg sync.WaitGroup
-	for _, t := range r.tunnels {
-		accepts.Go(func() { t.accept(ctx, conns) })
-		wg.Go(func() { t.watch(conns, r.cfg.Reload.Std()) })
-	}
-	<-ctx.Done()
-	for _, t := range r.tunnels {
-		t.draining.Store(true)
-		_ = t.listener.Close()
-	}
-	accepts.Wait()
-	done := make(chan struct{})
-	go func() {
-		for _, t := range r.tunnels {
-			t.conns.Wait()
-		}
-		close(done)
-	}()
-	select {
-	case <-done:
-	case <-time.After(r.cfg.Drain.Std()):
-	}
-	cut()
-	for _, t := range r.tunnels {
-		t.closeAll("drain")
-	}
-	<-done
-	wg.Wait()
 	return nil
 }
 
 // Addr is where a tunnel listens, once opened; empty if there is none of the name.
 func (r *Relay) Addr(name string) string {
-	for _, t := range r.tunnels {
+	for _, t := range r.all() {
 		if t.cfg.Name == name && t.listener != nil {
 			return t.listener.Addr().String()
 		}
@@ -279,8 +195,9 @@ type Status struct {
 
 // Status returns all tunnels.
 func (r *Relay) Status() []Status {
-	list := make([]Status, 0, len(r.tunnels))
-	for _, t := range r.tunnels {
+	tunnels := r.all()
+	list := make([]Status, 0, len(tunnels))
+	for _, t := range tunnels {
 		list = append(list, t.status())
 	}
 	return list

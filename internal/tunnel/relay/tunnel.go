@@ -3,16 +3,13 @@ package relay
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net"
-	"os"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/coreos/go-systemd/v22/activation"
+	"github.com/orielhq/oriel/internal/tunnel/socket"
 )
 
 // Refusal is a connection that was not carried, as Status shows it.
@@ -30,8 +27,13 @@ type tunnel struct {
 	gateway  bool
 	log      *slog.Logger
 	listener net.Listener
-	trust    atomic.Pointer[trust]
+	trust    atomic.Pointer[trusted]
 	draining atomic.Bool
+	running  bool // start was called; of who owns the tunnel
+	end, cut func()
+	ended    chan struct{} // closed when all connections of a retired tunnel have ended
+	accepts  sync.WaitGroup
+	watches  sync.WaitGroup
 	conns    sync.WaitGroup // all connections, also those whose handshake is not done
 	pending  atomic.Int64
 	total    atomic.Int64 // connections carried so far
@@ -53,7 +55,7 @@ func newTunnel(cfg Tunnel, gateway bool, log *slog.Logger) *tunnel {
 		role = "gateway"
 	}
 	return &tunnel{
-		cfg: cfg, gateway: gateway, log: log.With("tunnel", cfg.Name, "role", role),
+		ended: make(chan struct{}), cfg: cfg, gateway: gateway, log: log.With("tunnel", cfg.Name, "role", role),
 		live: map[*conn]bool{}, companies: map[string]int{}, refused: map[string]int64{}, reloads: map[bool]int64{},
 	}
 }
@@ -71,43 +73,45 @@ func (t *tunnel) open(ctx context.Context) error {
 		return err
 	}
 	t.trust.Store(tr)
-	if name, ok := strings.CutPrefix(t.cfg.Listen, "systemd:"); ok {
-		named, err := activation.ListenersWithNames()
-		if err != nil {
-			return err
-		}
-		if len(named[name]) == 0 || named[name][0] == nil {
-			return fmt.Errorf("systemd gave no socket %q", name)
-		}
-		t.listener = named[name][0]
-		return nil
-	}
-	network, addr := "tcp", t.cfg.Listen
-	if path, ok := strings.CutPrefix(addr, "unix:"); ok {
-		network, addr = "unix", path
-		if err := removeStale(ctx, path); err != nil {
-			return err
-		}
-	}
-	t.listener, err = (&net.ListenConfig{}).Listen(ctx, network, addr)
-	if err == nil && network == "unix" {
-		err = os.Chmod(addr, 0o600)
-	}
+	t.listener, err = socket.Listen(ctx, t.cfg.Listen)
 	return err
 }
 
-// removeStale removes a socket that nobody answers on: one of a process that was killed.
-func removeStale(ctx context.Context, path string) error {
-	info, err := os.Lstat(path)
-	if err != nil || info.Mode()&os.ModeSocket == 0 {
-		return nil //nolint:nilerr // Listen will say what is wrong
+// start takes connections until retire, and looks after them until finish.
+func (t *tunnel) start(ctx context.Context, reload time.Duration) {
+	// Connections outlive ctx: they drain.
+	conns, cut := context.WithCancel(context.WithoutCancel(ctx))
+	taking, end := context.WithCancel(conns)
+	t.end, t.cut, t.running = end, cut, true
+	t.accepts.Go(func() { t.accept(taking, conns) })
+	t.watches.Go(func() { t.watch(conns, reload) })
+}
+
+// retire takes no more connections. Those that are open go on for the drain
+// time at most; then ended is closed.
+func (t *tunnel) retire(drain time.Duration) {
+	t.draining.Store(true)
+	t.end()
+	_ = t.listener.Close()
+	go t.finish(drain)
+}
+
+func (t *tunnel) finish(drain time.Duration) {
+	defer close(t.ended)
+	t.accepts.Wait()
+	done := make(chan struct{})
+	go func() {
+		t.conns.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+	case <-time.After(drain):
 	}
-	c, err := (&net.Dialer{Timeout: time.Second}).DialContext(ctx, "unix", path)
-	if err == nil {
-		_ = c.Close()
-		return fmt.Errorf("%s is in use", path)
-	}
-	return os.Remove(path)
+	t.cut()
+	t.closeAll("drain")
+	<-done
+	t.watches.Wait()
 }
 
 // accept takes connections until the listener is closed. What is too much is taken and closed at once, and counted.
@@ -240,7 +244,7 @@ func (t *tunnel) reload() {
 		return
 	}
 	t.trust.Store(n)
-	t.log.Info("reloaded", "certificate_expires", n.cert.Leaf.NotAfter.UTC().Format(time.RFC3339))
+	t.log.Info("reloaded", "certificate_expires", n.Cert.Leaf.NotAfter.UTC().Format(time.RFC3339))
 	for _, c := range t.snapshot() {
 		if err := n.again(c.state); err != nil {
 			c.cut(t, reason("", err), err)
@@ -275,7 +279,7 @@ func (t *tunnel) status() Status {
 		s.Status = "inactive"
 	}
 	if tr := t.trust.Load(); tr != nil {
-		s.CertExpires = tr.cert.Leaf.NotAfter.UTC()
+		s.CertExpires = tr.Cert.Leaf.NotAfter.UTC()
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()

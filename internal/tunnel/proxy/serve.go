@@ -1,0 +1,177 @@
+package proxy
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"log/slog"
+	"maps"
+	"net"
+	"net/http"
+	"net/netip"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/orielhq/oriel/internal/tunnel/socket"
+	"github.com/orielhq/oriel/internal/tunnel/trust"
+)
+
+// Proxy is a tenant proxy.
+type Proxy struct {
+	cfg            Config
+	catalog        Catalog
+	embedded       bool // there is a Prometheus in this program
+	log            *slog.Logger
+	up             *upstream
+	rules          rules
+	companies      []*company
+	trustedProxies []netip.Prefix
+	turns          chan struct{} // requests to Prometheus
+	strangers      counts        // refusals of those whose company is not known
+	state          atomic.Pointer[trust.State]
+	reloadFailed   atomic.Bool
+	listener       net.Listener
+	meta           metaCache
+
+	mu    sync.Mutex // guards conns
+	conns map[*tls.Conn]bool
+}
+
+// counts is a counter by reason.
+type counts struct {
+	mu sync.Mutex // guards n
+	n  map[string]int64
+}
+
+func (c *counts) count(reason string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.n == nil {
+		c.n = map[string]int64{}
+	}
+	c.n[reason]++
+}
+
+func (c *counts) all() map[string]int64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return maps.Clone(c.n)
+}
+
+func (p *Proxy) files() trust.Files {
+	return trust.Files{Cert: p.cfg.CertFile, Key: p.cfg.KeyFile, CA: p.cfg.CAFile, CRL: p.cfg.CRLFile}
+}
+
+// Open reads the certificates and listens.
+func (p *Proxy) Open(ctx context.Context) error {
+	if p.cfg.Upstream == Embedded && !p.embedded {
+		return errors.New("upstream: there is no embedded Prometheus here; say its URL")
+	}
+	if !p.cfg.ProxyProtocol {
+		s, err := p.files().Load(nil)
+		if err != nil {
+			return err
+		}
+		p.state.Store(s)
+	}
+	l, err := socket.Listen(ctx, p.cfg.Listen)
+	if err != nil {
+		return err
+	}
+	p.listener = &listener{Listener: l, p: p, slots: make(chan struct{}, p.cfg.Limits.Connections)}
+	return nil
+}
+
+// Addr is where the proxy listens, once opened.
+func (p *Proxy) Addr() string {
+	if p.listener == nil {
+		return ""
+	}
+	return p.listener.Addr().String()
+}
+
+type connKey struct{}
+
+// Run serves until ctx is done, then lets requests end for the drain time.
+func (p *Proxy) Run(ctx context.Context) error {
+	defer p.up.close()
+	srv := &http.Server{
+		Handler: http.HandlerFunc(p.serve), ReadHeaderTimeout: headerTimeout, IdleTimeout: 2 * time.Minute,
+		ReadTimeout: headerTimeout + p.cfg.Limits.Timeout.Std(), WriteTimeout: headerTimeout + 2*p.cfg.Limits.Timeout.Std(),
+		MaxHeaderBytes: 256 << 10, ErrorLog: slog.NewLogLogger(p.log.Handler(), slog.LevelDebug),
+		ConnContext: func(ctx context.Context, c net.Conn) context.Context { return context.WithValue(ctx, connKey{}, c) },
+		ConnState:   p.track,
+	}
+	l := p.listener
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	watchCtx, stop := context.WithCancel(ctx)
+	defer stop()
+	if !p.cfg.ProxyProtocol {
+		l = tls.NewListener(l, p.serverTLS())
+		wg.Go(func() { p.watch(watchCtx) })
+	}
+	served := make(chan error, 1)
+	go func() { served <- srv.Serve(l) }()
+	select {
+	case err := <-served:
+		return err
+	case <-ctx.Done():
+	}
+	deadline, cancel := context.WithTimeout(context.WithoutCancel(ctx), p.cfg.Drain.Std())
+	defer cancel()
+	if err := srv.Shutdown(deadline); err != nil {
+		_ = srv.Close()
+	}
+	if err := <-served; !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}
+
+// track knows the connections that a reload may have to cut.
+func (p *Proxy) track(c net.Conn, s http.ConnState) {
+	t, ok := c.(*tls.Conn)
+	if !ok {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch s {
+	case http.StateActive, http.StateIdle:
+		if p.conns == nil {
+			p.conns = map[*tls.Conn]bool{}
+		}
+		p.conns[t] = true
+	case http.StateClosed, http.StateHijacked:
+		delete(p.conns, t)
+	}
+}
+
+// open are the connections whose handshake is done.
+func (p *Proxy) open() []*tls.Conn {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Collect(maps.Keys(p.conns))
+}
+
+// whose tells who sent a request.
+func (p *Proxy) whose(r *http.Request) (client, error) {
+	switch c := r.Context().Value(connKey{}).(type) {
+	case *conn:
+		return c.who, nil
+	case *tls.Conn:
+		under, state, leaf := c.NetConn().(*conn), p.state.Load(), c.ConnectionState().PeerCertificates[0]
+		if under.checked == state && time.Now().Before(leaf.NotAfter) {
+			return under.who, nil
+		}
+		if err := p.stillTrusted(c); err != nil {
+			return client{}, err
+		}
+		under.checked, under.who = state, p.client(leaf, "")
+		return under.who, nil
+	}
+	return client{}, nil
+}

@@ -1,0 +1,142 @@
+package proxy
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+)
+
+// textHeader asks for the text format, whatever the client takes: it is read line by line.
+var textHeader = http.Header{"Accept": {"text/plain;version=0.0.4"}}
+
+// upstream is the Prometheus behind the proxy.
+type upstream struct {
+	base   string
+	client http.RoundTripper
+}
+
+func newUpstream(cfg Config, embedded http.Handler) (*upstream, error) {
+	if cfg.Upstream == Embedded {
+		return &upstream{base: "http://" + Embedded, client: handlerTransport{embedded}}, nil
+	}
+	u, err := url.Parse(cfg.Upstream)
+	if err != nil {
+		return nil, err
+	}
+	settings, err := cfg.TLS.Client()
+	if err != nil {
+		return nil, err
+	}
+	return &upstream{base: u.Scheme + "://" + u.Host + strings.TrimRight(u.Path, "/"), client: &http.Transport{
+		// Compressed only if the client wants it: else Prometheus compresses and we undo it.
+		DisableCompression: true,
+		MaxIdleConns:       2 * cfg.Limits.Concurrent, MaxIdleConnsPerHost: 2 * cfg.Limits.Concurrent, IdleConnTimeout: 90 * time.Second,
+		DialContext:     (&net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
+		TLSClientConfig: settings, MaxResponseHeaderBytes: 64 << 10, WriteBufferSize: 16 << 10, ReadBufferSize: 64 << 10,
+	}}, nil
+}
+
+func (u *upstream) close() {
+	if t, ok := u.client.(*http.Transport); ok {
+		t.CloseIdleConnections()
+	}
+}
+
+// do asks Prometheus. Nothing of the client's own request travels: no header, no path, no cookie.
+func (u *upstream) do(ctx context.Context, q *question) (*http.Response, error) {
+	method, target := http.MethodGet, u.base+q.path
+	var body io.Reader
+	kind := ""
+	switch {
+	case q.body != nil:
+		method, body, kind = http.MethodPost, bytes.NewReader(q.body), q.contentType
+	case q.post:
+		method, body, kind = http.MethodPost, strings.NewReader(q.form.Encode()), "application/x-www-form-urlencoded"
+	case len(q.form) > 0:
+		target += "?" + q.form.Encode()
+	}
+	r, err := http.NewRequestWithContext(ctx, method, target, body)
+	if err != nil {
+		return nil, err
+	}
+	for name, values := range q.header {
+		r.Header[name] = values
+	}
+	if kind != "" {
+		r.Header.Set("Content-Type", kind)
+	}
+	if q.gzip {
+		r.Header.Set("Accept-Encoding", "gzip")
+	}
+	r.Header.Set("User-Agent", "oriel-tunnel-proxy")
+	resp, err := u.client.RoundTrip(r)
+	if err != nil {
+		return nil, err
+	}
+	if resp.StatusCode >= 300 && resp.StatusCode < 400 {
+		_ = resp.Body.Close()
+		return nil, fmt.Errorf("prometheus sends elsewhere (%d): is the upstream's path right", resp.StatusCode)
+	}
+	return resp, nil
+}
+
+var copyBuffers = sync.Pool{New: func() any { return new([32 << 10]byte) }}
+
+// pass writes Prometheus' answer as it came, within the limit of bytes.
+func (p *Proxy) pass(r *request, resp *http.Response, w http.ResponseWriter) error {
+	limit := int64(p.cfg.Limits.Response)
+	if resp.ContentLength > limit {
+		return tooLarge(limit)
+	}
+	if len(p.cfg.Hide) > 0 && resp.StatusCode == http.StatusOK {
+		return p.passWithout(resp, w)
+	}
+	for _, name := range []string{"Content-Type", "Content-Encoding"} {
+		if v := resp.Header.Get(name); v != "" {
+			w.Header().Set(name, v)
+		}
+	}
+	if resp.ContentLength >= 0 {
+		w.Header()["Content-Length"] = []string{fmt.Sprint(resp.ContentLength)}
+	}
+	if r.Method == http.MethodHead {
+		return nil
+	}
+	begun := false
+	b := copyBuffers.Get().(*[32 << 10]byte)
+	defer copyBuffers.Put(b)
+	var sent int64
+	for {
+		n, err := resp.Body.Read(b[:])
+		if sent += int64(n); sent > limit {
+			return tooLarge(limit)
+		}
+		if end := errors.Is(err, io.EOF); !begun && (n > 0 || end) { // an answer that fails at once can still be an error
+			begun = true
+			w.WriteHeader(resp.StatusCode)
+		}
+		if n > 0 {
+			if _, werr := w.Write(b[:n]); werr != nil {
+				return nil //nolint:nilerr // the client has gone: nothing to tell it
+			}
+		}
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+func tooLarge(limit int64) error {
+	return &failure{code: http.StatusUnprocessableEntity, kind: "execution", reason: "response", err: fmt.Errorf("the answer is larger than %d bytes: ask for less", limit)}
+}

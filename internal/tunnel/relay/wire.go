@@ -1,0 +1,203 @@
+package relay
+
+import (
+	"encoding/binary"
+	"errors"
+	"io"
+	"net"
+	"sync"
+	"syscall"
+)
+
+// blockSize is what one system call reads or writes at most: eight TLS records.
+// Fewer calls and wake-ups are what makes a tunnel faster; the cipher is not.
+const blockSize = 8 * (16<<10 + 256)
+
+type block [blockSize]byte
+
+// blocks are borrowed only while there is something to carry: an idle connection holds none.
+var blocks = sync.Pool{New: func() any { return new(block) }}
+
+var (
+	// errLater ends a read that would have to wait. crypto/tls goes on after a temporary error.
+	errLater error = later{}
+	// errTruncated is the end of a connection without the word of TLS that it was meant.
+	errTruncated = errors.New("closed without notice")
+)
+
+type later struct{}
+
+func (later) Error() string   { return "no whole record is here yet" }
+func (later) Timeout() bool   { return true }
+func (later) Temporary() bool { return true }
+
+// reader reads into a block that it borrows when there is something to read.
+type reader struct {
+	net.Conn
+	rc    syscall.RawConn // nil: not a socket of the system
+	b     *block          // nil when empty
+	r, n  int             // what is unread of b
+	err   error           // of the last read
+	ready func(fd uintptr) bool
+}
+
+func (s *reader) init(c net.Conn) {
+	s.Conn = c
+	if sc, ok := c.(syscall.Conn); ok {
+		s.rc, _ = sc.SyscallConn() // nil after an error
+	}
+	s.ready = s.try
+}
+
+// try reads once. It returns false if there is nothing to read yet.
+func (s *reader) try(fd uintptr) bool {
+	if s.b == nil {
+		s.b = blocks.Get().(*block)
+	}
+	for {
+		n, err := syscall.Read(int(fd), s.b[s.n:]) //nolint:gosec // a descriptor
+		switch {
+		case errors.Is(err, syscall.EINTR):
+			continue
+		case errors.Is(err, syscall.EAGAIN):
+			if s.n == 0 {
+				s.release()
+			}
+			return false
+		case err != nil:
+			s.err = &net.OpError{Op: "read", Net: "tcp", Err: err}
+		case n == 0:
+			s.err = io.EOF
+		default:
+			s.n += n
+		}
+		return true
+	}
+}
+
+// fill waits for something to read and reads it, behind what is unread.
+func (s *reader) fill() error {
+	if s.r > 0 && s.b != nil {
+		s.n, s.r = copy(s.b[:], s.b[s.r:s.n]), 0
+	}
+	if s.rc == nil {
+		if s.b == nil {
+			s.b = blocks.Get().(*block)
+		}
+		n, err := s.Conn.Read(s.b[s.n:])
+		s.n += n
+		return err
+	}
+	s.err = nil
+	if err := s.rc.Read(s.ready); err != nil {
+		return err
+	}
+	return s.err
+}
+
+func (s *reader) release() {
+	if s.b != nil {
+		blocks.Put(s.b)
+		s.b = nil
+	}
+	s.r, s.n = 0, 0
+}
+
+// wire is the socket under TLS. It hands over one record at a time, so that it
+// knows whether another whole one is here; and it gathers records that are
+// written, to send them together.
+type wire struct {
+	reader
+	left int  // bytes of the record begun that are not handed over
+	hold bool // do not wait: errLater if no whole record is here
+
+	mu     sync.Mutex // guards what follows: TLS may answer while reading
+	gather bool
+	out    *block
+	filled int
+}
+
+func newWire(c net.Conn) *wire {
+	w := &wire{}
+	w.init(c)
+	return w
+}
+
+const (
+	headerSize = 5
+	maxRecord  = 16<<10 + 2048
+)
+
+// Read hands over what is here of one record.
+func (w *wire) Read(p []byte) (int, error) {
+	for {
+		here := w.n - w.r
+		if w.left == 0 && here >= headerSize {
+			w.left = here // what is no record is for TLS to complain about
+			h := w.b[w.r:]
+			if size := int(binary.BigEndian.Uint16(h[3:])); h[0] >= 20 && h[0] <= 23 && size <= maxRecord {
+				if w.left = headerSize + size; w.hold && here < w.left {
+					w.left = 0
+					return 0, errLater
+				}
+			}
+		}
+		if w.left > 0 && here > 0 {
+			n := copy(p, w.b[w.r:w.r+min(here, w.left)])
+			w.r, w.left = w.r+n, w.left-n
+			if w.r == w.n {
+				w.release()
+			}
+			return n, nil
+		}
+		if w.hold {
+			return 0, errLater
+		}
+		switch err := w.fill(); {
+		case errors.Is(err, io.EOF):
+			w.release()
+			return 0, errTruncated
+		case err != nil:
+			return 0, err
+		}
+	}
+}
+
+// Write sends, or gathers what is to be sent.
+func (w *wire) Write(p []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.gather && len(p) <= blockSize-w.filled {
+		if w.out == nil {
+			w.out = blocks.Get().(*block)
+		}
+		w.filled += copy(w.out[w.filled:], p)
+		return len(p), nil
+	}
+	if err := w.flushLocked(); err != nil {
+		return 0, err
+	}
+	return w.Conn.Write(p)
+}
+
+func (w *wire) flushLocked() error {
+	if w.out == nil {
+		return nil
+	}
+	_, err := w.Conn.Write(w.out[:w.filled])
+	blocks.Put(w.out)
+	w.out, w.filled = nil, 0
+	return err
+}
+
+// together runs write, whose records are sent in one piece.
+func (w *wire) together(write func() error) error {
+	w.mu.Lock()
+	w.gather = true
+	w.mu.Unlock()
+	err := write()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.gather = false
+	return errors.Join(err, w.flushLocked())
+}
