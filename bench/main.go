@@ -45,6 +45,7 @@ var measurements = []struct {
 	{"idle", idle},
 	{"engines", engines},
 	{"tunnels", tunnels},
+	{"tenantproxy", tenantProxies},
 	{"neuvector", neuvectors},
 }
 
