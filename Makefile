@@ -50,7 +50,7 @@ fuzz: check-go ## each fuzz test for FUZZTIME (default 60s)
 	@FUZZTIME=$(FUZZTIME) ./.ci/fuzz
 
 e2e: check-go ## against real WireGuard devices, Prometheus, promtool, amtool, InfluxDB, Telegraf and an S3 server; installs them on Debian
-	./.ci/packages wireguard-go wireguard-tools iproute2 iputils-ping nftables curl prometheus prometheus-alertmanager influxdb stunnel4 openssl haproxy prometheus-blackbox-exporter
+	./.ci/packages wireguard-go wireguard-tools iproute2 iputils-ping nftables curl prometheus prometheus-alertmanager influxdb stunnel4 openssl haproxy prometheus-blackbox-exporter systemd
 	[ -x $(TOOLS)/influxd-1.8 ] || { GOBIN=$(TOOLS) go install github.com/influxdata/influxdb/cmd/influxd@v1.8.10 && mv $(TOOLS)/influxd $(TOOLS)/influxd-1.8; }
 	[ -x $(TOOLS)/telegraf ] || GOBIN=$(TOOLS) go install -tags custom,inputs.wireguard,outputs.influxdb,outputs.prometheus_client github.com/influxdata/telegraf/cmd/telegraf@v1.39.0
 	[ -x $(TOOLS)/versitygw ] || GOBIN=$(TOOLS) go install github.com/versity/versitygw/cmd/versitygw@v1.8.0
