@@ -93,9 +93,9 @@ func (c *Config) Validate() error {
 	return nil
 }
 
-// A RecordFunc takes one record, a *Connection, which is the callee's. Several
-// workers may call it at once; an error is counted and the record lost.
-type RecordFunc func(record any) error
+// A RecordFunc takes one record, which is the callee's. Several workers may
+// call it at once; an error is counted and the record lost.
+type RecordFunc func(r Record) error
 
 // Monitor reads packets. Make one with New; its methods may be called concurrently.
 type Monitor struct {

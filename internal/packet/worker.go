@@ -30,11 +30,18 @@ type worker struct {
 	kernelFreeze uint64
 	recordErrors uint64
 	records      uint64
+	protocols    []protocol
+	budget       budget
+	streams      reassembly
+	freeTap      *tap
+	current      *conn // whose analyzer is at work
 }
 
 func newWorker(cfg Config, iface string, budget int64, record RecordFunc, log *slog.Logger) *worker {
 	w := &worker{iface: iface, record: record, log: log}
 	w.dec.frags.limit = int(budget / 8)
+	w.protocols = protocolTable()
+	w.budget.limit = int(budget / 4)
 	w.table = connTable{
 		byKey: map[key]*conn{}, limit: int(max(budget/2/connCost, 64)),
 		idle: int64(cfg.IdleTimeout), active: int64(cfg.ActiveTimeout), end: w.report,
@@ -43,11 +50,21 @@ func newWorker(cfg Config, iface string, budget int64, record RecordFunc, log *s
 }
 
 func (w *worker) report(c *conn, ended bool) {
+	if ended {
+		w.hangUp(c, c.last)
+	}
+	if w.record != nil {
+		w.emit(c.record(ended))
+	}
+}
+
+// emit hands a record on.
+func (w *worker) emit(r Record) {
 	if w.record == nil {
 		return
 	}
 	w.records++
-	if err := w.record(c.record(ended)); err != nil {
+	if err := w.record(r); err != nil {
 		w.recordErrors++
 	}
 }
@@ -59,6 +76,7 @@ func (w *worker) take(f *frame) {
 	defer func() {
 		if recover() != nil {
 			w.dec.failed[failPanic]++
+			w.giveUp()
 		}
 	}()
 	w.packets++
@@ -66,7 +84,16 @@ func (w *worker) take(f *frame) {
 	p := &w.pkt
 	fail := w.dec.decode(f, p)
 	if p.ip && fail == failNone && p.transport || p.ip && (p.key.proto == protoICMP || p.key.proto == protoICMPv6) {
-		w.table.add(p)
+		w.feed(w.table.add(p), p)
+	}
+}
+
+// giveUp forgets the analyzer that panicked; it has one chance to give back what it holds.
+func (w *worker) giveUp() {
+	defer func() { _ = recover() }()
+	if c := w.current; c != nil {
+		w.current = nil
+		w.drop(c, c.last)
 	}
 }
 
