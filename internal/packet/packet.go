@@ -14,11 +14,13 @@ import (
 	"log/slog"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"github.com/orielhq/oriel/internal/conf"
+	"github.com/orielhq/oriel/internal/packet/detect"
 )
 
 // Config is the section `packets` of the configuration file.
@@ -43,6 +45,10 @@ type Config struct {
 	ActiveTimeout conf.Duration `yaml:"active_timeout"`
 	// Netcap adds netcap's own metrics (nc_...), with its labels as far as they are bounded.
 	Netcap bool `yaml:"netcap"`
+	// Detections tell what is made an alert.
+	Detections detect.Config `yaml:"detections"`
+	// TopTalkers makes labels of the addresses with the most traffic, as many; 0: none.
+	TopTalkers int `yaml:"top_talkers"`
 }
 
 // Default is what a section without keys means.
@@ -50,6 +56,7 @@ func Default() Config {
 	return Config{
 		Promiscuous: true, SnapLength: 65535, Workers: 1, RingSize: 16 << 20, MemoryBudget: 128 << 20,
 		IdleTimeout: conf.Duration(5 * time.Minute), ActiveTimeout: conf.Duration(time.Minute), Netcap: true,
+		Detections: detect.Default(),
 	}
 }
 
@@ -90,7 +97,14 @@ func (c *Config) Validate() error {
 	case c.ActiveTimeout.Std() < time.Second:
 		return conf.Field("active_timeout", "%s is less than 1s", c.ActiveTimeout)
 	}
-	return nil
+	if c.TopTalkers < 0 || c.TopTalkers > maxTalkers {
+		return conf.Field("top_talkers", "%d is not between 0 and %d", c.TopTalkers, maxTalkers)
+	}
+	err := c.Detections.Validate()
+	if field := (*conf.FieldError)(nil); errors.As(err, &field) {
+		return &conf.FieldError{Path: "detections." + field.Path, Err: field.Err}
+	}
+	return err
 }
 
 // A RecordFunc takes one record, which is the callee's. Several workers may
@@ -99,11 +113,15 @@ type RecordFunc func(r Record) error
 
 // Monitor reads packets. Make one with New; its methods may be called concurrently.
 type Monitor struct {
-	cfg    Config
-	log    *slog.Logger
-	record RecordFunc
-	stdin  io.Reader
-	start  time.Time
+	cfg     Config
+	log     *slog.Logger
+	record  RecordFunc
+	stdin   io.Reader
+	start   time.Time
+	detect  *detect.Detector
+	talkers *talkers
+
+	alertsLost atomic.Uint64 // records of alerts that could not be written
 
 	mu      sync.Mutex // guards workers and devices
 	workers []*worker
@@ -115,7 +133,9 @@ func New(cfg Config, record RecordFunc, log *slog.Logger) (*Monitor, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	return &Monitor{cfg: cfg, log: log, record: record, stdin: os.Stdin, start: time.Now()}, nil
+	m := &Monitor{cfg: cfg, log: log, record: record, stdin: os.Stdin, start: time.Now(), talkers: newTalkers(cfg.TopTalkers)}
+	m.detect = detect.New(cfg.Detections, m.alert)
+	return m, nil
 }
 
 // Open takes hold of the interfaces.
@@ -170,6 +190,7 @@ func (m *Monitor) Run(ctx context.Context) error {
 
 func (m *Monitor) newWorker(iface string, budget int64) *worker {
 	w := newWorker(m.cfg, iface, budget, m.record, m.log)
+	w.detect, w.talkers = m.detect, m.talkers
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.workers = append(m.workers, w)

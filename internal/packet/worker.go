@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"sync"
 	"time"
+
+	"github.com/orielhq/oriel/internal/packet/detect"
 )
 
 // worker decodes the packets of one source. Its lock is taken once per packet
@@ -35,10 +37,13 @@ type worker struct {
 	streams      reassembly
 	freeTap      *tap
 	current      *conn // whose analyzer is at work
+	talk         talk
+	detect       *detect.Detector // nil: nothing is detected
+	talkers      *talkers         // nil: not wanted
 }
 
 func newWorker(cfg Config, iface string, budget int64, record RecordFunc, log *slog.Logger) *worker {
-	w := &worker{iface: iface, record: record, log: log}
+	w := &worker{iface: iface, record: record, log: log, talk: newTalk()}
 	w.dec.frags.limit = int(budget / 8)
 	w.protocols = protocolTable()
 	w.budget.limit = int(budget / 4)
@@ -50,8 +55,10 @@ func newWorker(cfg Config, iface string, budget int64, record RecordFunc, log *s
 }
 
 func (w *worker) report(c *conn, ended bool) {
+	w.talked(c)
 	if ended {
 		w.hangUp(c, c.last)
+		w.over(c)
 	}
 	if w.record != nil {
 		w.emit(c.record(ended))
@@ -84,7 +91,13 @@ func (w *worker) take(f *frame) {
 	p := &w.pkt
 	fail := w.dec.decode(f, p)
 	if p.ip && fail == failNone && p.transport || p.ip && (p.key.proto == protoICMP || p.key.proto == protoICMPv6) {
-		w.feed(w.table.add(p), p)
+		c := w.table.add(p)
+		w.watch(c, p)
+		w.feed(c, p)
+	} else if p.arp != nil {
+		w.arp(p)
+	} else if p.near != nil {
+		w.announced(p)
 	}
 }
 
@@ -102,6 +115,7 @@ func (w *worker) finish() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.table.flush()
+	w.tick(0, true)
 }
 
 // live takes what the device yields until ctx is done.
@@ -119,6 +133,7 @@ func (w *worker) live(ctx context.Context, d *device) error {
 			last = now
 			w.mu.Lock()
 			w.table.expire(now.UnixNano())
+			w.tick(now.UnixNano(), false)
 			w.kernelDrops, w.kernelFreeze = d.stats()
 			w.mu.Unlock()
 		}

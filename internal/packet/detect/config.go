@@ -23,7 +23,7 @@ type Config struct {
 	Window conf.Duration `yaml:"window"`
 	// Repeat is how long an alert of the same rule and hosts is told once only.
 	Repeat conf.Duration `yaml:"repeat"`
-	// Learn is how long after the start every device and service is an old one.
+	// Learn is how much time with traffic it takes until a device or a service is a new one.
 	Learn conf.Duration `yaml:"learn"`
 	// Ports of one host without an answer from which on it is a scan.
 	Ports int `yaml:"ports"`

@@ -83,7 +83,7 @@ type Detector struct {
 
 	mu      sync.Mutex // guards all that follows
 	now     int64      // the newest event
-	begun   int64      // the first event
+	watched int64      // how long there was something to see
 	told    *recent[told, int64]
 	counts  [Rules]uint64
 	quieted uint64 // alerts not told
@@ -149,14 +149,15 @@ func (d *Detector) Counts() (counts [Rules]uint64, quieted uint64) {
 // enter begins an event: it takes the lock and keeps the clock, which never goes back.
 func (d *Detector) enter(at int64) {
 	d.mu.Lock()
-	d.now = max(d.now, at)
-	if d.begun == 0 {
-		d.begun = at
+	if d.now != 0 && at > d.now {
+		d.watched += min(at-d.now, int64(time.Minute))
 	}
+	d.now = max(d.now, at)
 }
 
-// learning tells whether what is new is still ordinary.
-func (d *Detector) learning() bool { return d.now-d.begun < int64(d.cfg.Learn) }
+// learning tells whether what is new is still ordinary. Hours without traffic,
+// as between two captures, teach nothing.
+func (d *Detector) learning() bool { return d.watched < int64(d.cfg.Learn) }
 
 // trusted tells whether an address may do what it does.
 func (d *Detector) trusted(a netip.Addr) bool {

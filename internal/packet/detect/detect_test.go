@@ -250,11 +250,14 @@ func TestWhatIsNewIsToldAfterLearning(t *testing.T) {
 	}
 	see(0, "02:00:00:00:00:01", alice, 80)
 	see(30*time.Minute, "02:00:00:00:00:02", bob, 443)
-	see(2*time.Hour, "02:00:00:00:00:01", alice, 80)
+	see(2*time.Hour, "02:00:00:00:00:07", alice, 8081) // after hours of silence
+	for i := range 70 {
+		see(2*time.Hour+time.Duration(i)*time.Minute, "02:00:00:00:00:01", alice, 80)
+	}
 	if len(*told) != 0 {
 		t.Errorf("alerts %v; want none of what was learned", *told)
 	}
-	see(2*time.Hour, "02:00:00:00:00:03", alice, 8080)
+	see(4*time.Hour, "02:00:00:00:00:03", alice, 8080)
 	if diff := cmp.Diff([]string{"new_device", "moved_address", "new_service"}, names(*told)); diff != "" {
 		t.Errorf("alerts (-want +got):\n%s", diff)
 	}
