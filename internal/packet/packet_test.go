@@ -45,7 +45,7 @@ func run(t testing.TB, cfg Config, files ...string) (*Monitor, *worker, []*Conne
 	t.Helper()
 	cfg.Files = files
 	var records []*Connection
-	m, err := New(cfg, func(r any) error {
+	m, err := New(cfg, func(r Record) error {
 		if c, ok := r.(*Connection); ok {
 			records = append(records, c)
 		}
@@ -214,7 +214,7 @@ func TestFloodStaysWithinBudget(t *testing.T) {
 
 func TestActiveTimeoutReportsWhatGoesOn(t *testing.T) {
 	var got []*Connection
-	w := newWorker(Default(), "file", minBudget, func(r any) error { got = append(got, r.(*Connection)); return nil }, quiet())
+	w := newWorker(Default(), "file", minBudget, func(r Record) error { got = append(got, r.(*Connection)); return nil }, quiet())
 	f := frame{link: linkEthernet, data: session()[3], wire: 59}
 	for i := range 7 {
 		f.time = int64(i) * int64(20*time.Second)

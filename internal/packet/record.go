@@ -41,6 +41,12 @@ type Connection struct {
 	Ended             bool      `parquet:"ended"`
 }
 
+// Kind is connection.
+func (*Connection) Kind() string { return "connection" }
+
+// When is when the connection began.
+func (c *Connection) When() time.Time { return c.Time }
+
 func (k *key) addr(raw [16]byte) netip.Addr {
 	if k.v6 {
 		return netip.AddrFrom16(raw)
