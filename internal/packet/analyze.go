@@ -34,23 +34,40 @@ func (c *conn) flow(at int64) Flow {
 }
 
 // analyzer reads what one connection carries. The worker's lock is held during
-// its calls. orig tells that the side that began the connection sent the bytes.
+// its calls, so it may use all of the worker; it keeps no more than it charged
+// (see budget.go). orig tells that the side that began the connection sent the bytes.
 type analyzer interface {
 	// data takes the next bytes of a TCP direction, in order and without
 	// repeats, or the payload of one datagram. They are valid during the call.
-	data(at int64, orig bool, b []byte)
-	// gap tells that n bytes of a TCP direction are missing before the next data.
+	// False says that the rest of the connection is of no interest: end follows.
+	data(at int64, orig bool, b []byte) bool
+	// gap tells that n bytes of a TCP direction are missing before the next
+	// data, or behind what data took of a datagram that was captured in part.
 	gap(at int64, orig bool, n int)
-	// end is called once, when the connection is over or forgotten.
+	// end is called once, when the connection is over, given up or forgotten.
 	end(at int64)
 }
 
 // protocol is what the worker may find in a connection.
 type protocol struct {
-	name string // as in labels and in a connection's column service
-	// match tells from a direction's first bytes whether this is it. Wrong ports
-	// do not exclude, well-known ones decide between equals.
+	name  string // as in labels and in a connection's column service
+	proto uint8  // protoTCP or protoUDP
+	// ports are the well-known ones: among several that match, the one at its port wins,
+	// then the one named first.
+	ports []uint16
+	// match tells from a direction's first bytes whether this is it: the first
+	// datagram, or as much of TCP's stream as came, asked again as more comes.
 	match func(k *key, orig bool, first []byte) bool
 	// open begins a connection's analyzer.
 	open func(w *worker, c *conn) analyzer
+}
+
+// at tells whether k uses one of the protocol's ports.
+func (p *protocol) at(k *key) bool {
+	for _, port := range p.ports {
+		if k.srcPort == port || k.dstPort == port {
+			return true
+		}
+	}
+	return false
 }

@@ -208,8 +208,10 @@ func (d *decoder) tcp(b []byte, length int, p *packet) failure {
 		return failLength
 	}
 	if head > len(b) {
+		// Captured in part, but what the connection needs to know is there.
 		p.payload, p.length = nil, length-head
-		return failTruncated
+		d.failed[failTruncated]++
+		return failNone
 	}
 	if p.flags&flagSYN != 0 {
 		p.scale = windowScale(b[20:head])

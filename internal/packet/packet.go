@@ -120,9 +120,9 @@ func (c *Config) Validate() error {
 	return c.Records.Validate()
 }
 
-// A RecordFunc takes one record, which is the callee's. Several workers may call
-// it at once; an error is counted and the record lost.
-type RecordFunc func(record Record) error
+// A RecordFunc takes one record, which is the callee's. Several workers may
+// call it at once; an error is counted and the record lost.
+type RecordFunc func(r Record) error
 
 // Monitor reads packets. Make one with New; its methods may be called concurrently.
 type Monitor struct {

@@ -36,6 +36,11 @@ type worker struct {
 	reopened     uint64
 	goneDrops    uint64 // of devices closed since
 	goneFreezes  uint64
+	protocols    []protocol
+	budget       budget
+	streams      reassembly
+	freeTap      *tap
+	current      *conn // whose analyzer is at work
 }
 
 func newWorker(cfg Config, iface string, budget int64, record RecordFunc, log *slog.Logger) *worker {
@@ -51,6 +56,8 @@ func newWorker(cfg Config, iface string, budget int64, record RecordFunc, log *s
 	if cfg.Filter != "" {
 		w.filters = map[uint16]*filter.Program{}
 	}
+	w.protocols = protocolTable()
+	w.budget.limit = int(budget / 4)
 	w.table = connTable{
 		byKey: map[key]*conn{}, limit: int(max(budget/2/connCost, 64)),
 		idle: int64(cfg.IdleTimeout), active: int64(cfg.ActiveTimeout), end: w.report,
@@ -59,13 +66,15 @@ func newWorker(cfg Config, iface string, budget int64, record RecordFunc, log *s
 }
 
 func (w *worker) report(c *conn, ended bool) {
-	if w.record == nil && w.netcap == nil {
-		return
+	if ended {
+		w.hangUp(c, c.last)
 	}
-	w.emit(c.record(ended))
+	if w.record != nil || w.netcap != nil {
+		w.emit(c.record(ended))
+	}
 }
 
-// emit hands one record on.
+// emit hands a record on.
 func (w *worker) emit(r Record) {
 	if w.netcap != nil && w.netcap.limit > 0 && !isLayer(r) {
 		w.netcap.message(r)
@@ -86,6 +95,7 @@ func (w *worker) take(f *frame) {
 	defer func() {
 		if recover() != nil {
 			w.dec.failed[failPanic]++
+			w.giveUp()
 		}
 	}()
 	w.packets++
@@ -96,7 +106,16 @@ func (w *worker) take(f *frame) {
 		w.traced(p)
 	}
 	if p.ip && fail == failNone && p.transport || p.ip && (p.key.proto == protoICMP || p.key.proto == protoICMPv6) {
-		w.table.add(p)
+		w.feed(w.table.add(p), p)
+	}
+}
+
+// giveUp forgets the analyzer that panicked; it has one chance to give back what it holds.
+func (w *worker) giveUp() {
+	defer func() { _ = recover() }()
+	if c := w.current; c != nil {
+		w.current = nil
+		w.drop(c, c.last)
 	}
 }
 
