@@ -238,10 +238,12 @@ func page(t *testing.T, m *Monitor) []byte {
 func TestMetricsPage(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "a.pcap")
 	short := session()[0][:20]
-	if err := os.WriteFile(file, pcap(binary.LittleEndian, 0xa1b2c3d4, 4, 1, append(session(), short)...), 0o600); err != nil {
+	if err := os.WriteFile(file, pcap(binary.LittleEndian, 0xa1b2c3d4, 4, 1, append(append(session(), talkFrames(t)...), short)...), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	m, _, _ := run(t, Default(), file)
+	cfg := Default()
+	cfg.TopTalkers = 2
+	m, _, _ := run(t, cfg, file)
 	got := page(t, m)
 	proctest.Golden(t, "testdata/metrics.prom", got)
 	proctest.Lint(t, got, "nc_numpackets", "nc_uptime")

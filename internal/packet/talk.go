@@ -173,6 +173,13 @@ func datagramProtocols() []protocol {
 	return all
 }
 
+// talkSamples returns an empty record of each kind that is made here.
+func talkSamples() []Record {
+	return []Record{
+		&DNS{}, &NTP{}, &DHCP{}, &SIP{}, &Modbus{}, &ENIP{}, &STUN{}, &WireGuard{}, &IPsec{}, &ARP{}, &ICMP{}, &Neighbour{}, &Alert{},
+	}
+}
+
 // addrPort is one side of a connection.
 func (c *conn) addrPort(orig bool) netip.AddrPort {
 	k := &c.key
