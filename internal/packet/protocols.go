@@ -2,5 +2,7 @@ package packet
 
 // protocolTable lists what is looked for in connections.
 func protocolTable() []protocol {
-	return []protocol{}
+	return []protocol{
+		{"tls", protoTCP, []uint16{443, 465, 636, 853, 990, 993, 995, 8443}, matchTLS, openTLS},
+	}
 }

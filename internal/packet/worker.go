@@ -33,8 +33,9 @@ type worker struct {
 	protocols    []protocol
 	budget       budget
 	streams      reassembly
-	freeTap      *tap
-	current      *conn // whose analyzer is at work
+	serviceStats
+	freeTap *tap
+	current *conn // whose analyzer is at work
 }
 
 func newWorker(cfg Config, iface string, budget int64, record RecordFunc, log *slog.Logger) *worker {
