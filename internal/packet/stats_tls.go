@@ -17,13 +17,15 @@ var (
 	tlsPQDesc     = desc("oriel_packets_tls_post_quantum_total", "Handshakes with a key exchange that a quantum computer does not open.", "interface")
 	tlsECHDesc    = desc("oriel_packets_tls_encrypted_hellos_total", "Hellos with an encrypted one inside, or the pretence of it.", "interface")
 	tlsBadDesc    = desc("oriel_packets_tls_malformed_total", "Messages of a handshake and certificates that could not be read.", "interface")
-	tlsDaysDesc   = desc("oriel_packets_tls_certificate_expiry_days", "Days until the certificate expires that a server sent as its own.", "interface")
+	tlsExpiryDesc = desc("oriel_packets_tls_certificate_expiry_seconds", "Time until the certificate expires that a server sent as its own.", "interface")
 	tlsSoonDesc   = desc("oriel_packets_tls_certificate_soonest_expiry_timestamp_seconds",
 		"When the first certificate expires of those that servers sent as their own in the last hour of traffic, and had not expired then.", "interface")
 )
 
-// expiryBounds are the upper bounds in days of the histogram.
-var expiryBounds = [...]float64{0, 1, 7, 14, 30, 60, 90, 180, 365, 730}
+const day = 86400.0
+
+// expiryBounds are the upper bounds in seconds of the histogram.
+var expiryBounds = [...]float64{0, 1 * day, 7 * day, 14 * day, 30 * day, 60 * day, 90 * day, 180 * day, 365 * day, 730 * day}
 
 // weakReasons are all that the column weak names.
 var weakReasons = []string{"version", "cipher", "expired", "not_yet_valid", "self_signed", "key", "signature", "name"}
@@ -36,7 +38,7 @@ type tlsStats struct {
 	weak                 [8]uint64
 	failed, bad, pq, ech uint64
 	handshake            histogram
-	days                 histogram
+	expires              histogram
 	last                 int64
 	known                map[[32]byte]*certificate
 	soonest              int64
@@ -72,7 +74,7 @@ func (s *tlsStats) extras(r *TLS) {
 
 func (s *tlsStats) expiry(c *certificate, at int64) {
 	s.last = max(s.last, at)
-	s.days.observe(expiryBounds[:], float64(c.notAfter.UnixNano()-at)/float64(24*hour))
+	s.expires.observe(expiryBounds[:], float64(c.notAfter.UnixNano()-at)/1e9)
 }
 
 func (s *tlsStats) add(o *tlsStats) {
@@ -86,7 +88,7 @@ func (s *tlsStats) add(o *tlsStats) {
 	s.pq += o.pq
 	s.ech += o.ech
 	s.handshake.add(&o.handshake)
-	s.days.add(&o.days)
+	s.expires.add(&o.expires)
 	for _, c := range o.known {
 		if c != nil && c.leafSeen > o.last-hour {
 			if t := c.notAfter.UnixNano(); t > o.last && (s.soonest == 0 || t < s.soonest) {
@@ -113,7 +115,7 @@ func (s *tlsStats) send(out sender) {
 	out.counter(tlsPQDesc, s.pq)
 	out.counter(tlsECHDesc, s.ech)
 	out.histogram(tlsTimeDesc, &s.handshake, durationBounds[:])
-	out.histogram(tlsDaysDesc, &s.days, expiryBounds[:])
+	out.histogram(tlsExpiryDesc, &s.expires, expiryBounds[:])
 	if s.soonest > 0 {
 		out.ch <- prometheus.MustNewConstMetric(tlsSoonDesc, prometheus.GaugeValue, float64(s.soonest)/1e9, out.iface)
 	}
