@@ -70,8 +70,19 @@ func hasWord(list, word string) bool {
 
 // serviceStats are the counters of the analyzers that read streams.
 type serviceStats struct {
-	tls tlsStats
+	tls   tlsStats
+	http  httpStats
+	clear clearStats
 }
 
-func (s *serviceStats) add(o *serviceStats) { s.tls.add(&o.tls) }
-func (s *serviceStats) send(out sender)     { s.tls.send(out) }
+func (s *serviceStats) add(o *serviceStats) {
+	s.tls.add(&o.tls)
+	s.http.add(&o.http)
+	s.clear.add(&o.clear)
+}
+
+func (s *serviceStats) send(out sender) {
+	s.tls.send(out)
+	s.http.send(out)
+	s.clear.send(out)
+}

@@ -4,6 +4,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -131,6 +132,43 @@ func TestTLSAnswersAsTshark(t *testing.T) {
 			for _, r := range of[*TLS](records) {
 				if r.JA3S != "" {
 					list = append(list, r.JA3S)
+				}
+			}
+			return list
+		})
+}
+
+func TestHTTPAsTshark(t *testing.T) {
+	truth(t, map[string]string{"zeek-mixed-vlan-mpls.pcap": "tshark counts a request of HTTP/0.9, which has no version"},
+		func(t *testing.T, tshark, file string) []string {
+			return fields(t, tshark, file, "http.request && tcp", "http.request.method", "http.request.uri", "http.host")
+		},
+		func(records []Record) []string {
+			var list []string
+			for _, r := range of[*HTTP](records) {
+				if r.Method != "" {
+					list = append(list, r.Method+"\t"+r.URI+"\t"+r.Host)
+				}
+			}
+			return list
+		})
+}
+
+func TestHTTPAnswersAsTshark(t *testing.T) {
+	truth(t, map[string]string{"zeek-http-bro.org.pcap": "31 answers are in the payload (tcp.payload[0:5]==48:54:54:50:2f), tshark dissects 30 of them"},
+		func(t *testing.T, tshark, file string) []string {
+			list := fields(t, tshark, file, "http.response && tcp", "http.response.code", "http.content_type")
+			for i, row := range list {
+				status, kind, _ := strings.Cut(row, "\t")
+				list[i] = status + "\t" + mediaType([]byte(kind))
+			}
+			return list
+		},
+		func(records []Record) []string {
+			var list []string
+			for _, r := range of[*HTTP](records) {
+				if r.Status != 0 {
+					list = append(list, strconv.Itoa(int(r.Status))+"\t"+r.ResponseType)
 				}
 			}
 			return list

@@ -34,8 +34,9 @@ type worker struct {
 	budget       budget
 	streams      reassembly
 	serviceStats
-	freeTap *tap
-	current *conn // whose analyzer is at work
+	products map[hostProduct]struct{} // reported
+	freeTap  *tap
+	current  *conn // whose analyzer is at work
 }
 
 func newWorker(cfg Config, iface string, budget int64, record RecordFunc, log *slog.Logger) *worker {

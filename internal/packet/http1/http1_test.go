@@ -18,7 +18,7 @@ func TestParseRequest(t *testing.T) {
 	r, err := ParseRequest([]byte(head))
 	if err != nil || string(r.Method) != "BREW" || string(r.Target) != "/pot?x=1" || string(r.Host) != "a.example" ||
 		string(r.UserAgent) != "curl/8" || r.Length != 12 || r.Chunked {
-		t.Errorf("request = %q, %v", r, err)
+		t.Errorf("request = %+v, %v", r, err)
 	}
 }
 
@@ -123,7 +123,7 @@ func FuzzParse(f *testing.F) {
 			}
 			again := fmt.Sprintf("%s %s %s\r\nHost: %s\r\n\r\n", r.Method, r.Target, r.Version, r.Host)
 			if s, err := ParseRequest([]byte(again)); err != nil || !bytes.Equal(s.Target, r.Target) || !bytes.Equal(s.Host, r.Host) {
-				t.Errorf("%q, written again: %v, %q", again, err, s)
+				t.Errorf("%q, written again: %v, %+v", again, err, s)
 			}
 		}
 		if r, err := ParseResponse(in); err == nil && (r.Status < 100 || r.Status > 999 || !IsResponse(in)) {
