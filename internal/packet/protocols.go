@@ -5,5 +5,6 @@ func protocolTable() []protocol {
 	return []protocol{
 		{"tls", protoTCP, []uint16{443, 465, 636, 853, 990, 993, 995, 8443}, matchTLS, openTLS},
 		{"http", protoTCP, []uint16{80, 3128, 8000, 8080}, matchHTTP, openHTTP},
+		{"quic", protoUDP, []uint16{443, 853, 8443}, matchQUIC, openQUIC},
 	}
 }

@@ -17,6 +17,7 @@ var (
 	tlsPQDesc     = desc("oriel_packets_tls_post_quantum_total", "Handshakes with a key exchange that a quantum computer does not open.", "interface")
 	tlsECHDesc    = desc("oriel_packets_tls_encrypted_hellos_total", "Hellos with an encrypted one inside, or the pretence of it.", "interface")
 	tlsBadDesc    = desc("oriel_packets_tls_malformed_total", "Messages of a handshake and certificates that could not be read.", "interface")
+	quicBadDesc   = desc("oriel_packets_quic_unopened_total", "Initial packets of QUIC that did not authenticate.", "interface")
 	tlsExpiryDesc = desc("oriel_packets_tls_certificate_expiry_seconds", "Time until the certificate expires that a server sent as its own.", "interface")
 	tlsSoonDesc   = desc("oriel_packets_tls_certificate_soonest_expiry_timestamp_seconds",
 		"When the first certificate expires of those that servers sent as their own in the last hour of traffic, and had not expired then.", "interface")
@@ -37,6 +38,7 @@ type tlsStats struct {
 	ciphers              [8]uint64
 	weak                 [8]uint64
 	failed, bad, pq, ech uint64
+	unopened             uint64 // Initial packets of QUIC
 	handshake            histogram
 	expires              histogram
 	last                 int64
@@ -63,6 +65,14 @@ func (s *tlsStats) count(r *TLS) {
 	s.extras(r)
 }
 
+func (s *tlsStats) countQUIC(r *TLS) {
+	s.versions[1][slices.Index(tls.Versions, r.Version)]++
+	if i := slices.Index(tls.Classes, r.CipherClass); i >= 0 {
+		s.ciphers[i]++
+	}
+	s.extras(r)
+}
+
 func (s *tlsStats) extras(r *TLS) {
 	if r.PostQuantum {
 		s.pq++
@@ -85,6 +95,7 @@ func (s *tlsStats) add(o *tlsStats) {
 	addAll(s.weak[:], o.weak[:])
 	s.failed += o.failed
 	s.bad += o.bad
+	s.unopened += o.unopened
 	s.pq += o.pq
 	s.ech += o.ech
 	s.handshake.add(&o.handshake)
@@ -112,6 +123,7 @@ func (s *tlsStats) send(out sender) {
 	}
 	out.counter(tlsAlertDesc, s.failed)
 	out.counter(tlsBadDesc, s.bad)
+	out.counter(quicBadDesc, s.unopened)
 	out.counter(tlsPQDesc, s.pq)
 	out.counter(tlsECHDesc, s.ech)
 	out.histogram(tlsTimeDesc, &s.handshake, durationBounds[:])

@@ -174,3 +174,19 @@ func TestHTTPAnswersAsTshark(t *testing.T) {
 			return list
 		})
 }
+
+func TestQUICAsTshark(t *testing.T) {
+	truth(t, nil,
+		func(t *testing.T, tshark, file string) []string {
+			return fields(t, tshark, file, "quic && tls.handshake.type==1", "tls.handshake.ja3", "tls.handshake.extensions_server_name")
+		},
+		func(records []Record) []string {
+			var list []string
+			for _, r := range of[*QUIC](records) {
+				if r.JA3 != "" {
+					list = append(list, r.JA3+"\t"+r.ServerName)
+				}
+			}
+			return list
+		})
+}
