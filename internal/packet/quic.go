@@ -8,8 +8,8 @@ import (
 )
 
 const (
-	maxInitials = 64        // datagrams that are looked at
-	quicCost    = 4 << 10   // the ciphers
+	maxInitials = 64      // datagrams that are looked at
+	quicCost    = 4 << 10 // the ciphers
 )
 
 // quicAnalyzer opens the Initial packets of both sides.

@@ -190,3 +190,21 @@ func TestQUICAsTshark(t *testing.T) {
 			return list
 		})
 }
+
+func TestSSHAsTshark(t *testing.T) {
+	truth(t, nil,
+		func(t *testing.T, tshark, file string) []string {
+			return append(fields(t, tshark, file, "ssh.kex.hassh", "ssh.kex.hassh"), fields(t, tshark, file, "ssh.kex.hasshserver", "ssh.kex.hasshserver")...)
+		},
+		func(records []Record) []string {
+			var list []string
+			for _, r := range of[*SSH](records) {
+				for _, h := range []string{r.HASSH, r.HASSHServer} {
+					if h != "" {
+						list = append(list, h)
+					}
+				}
+			}
+			return list
+		})
+}
