@@ -1,6 +1,9 @@
 package packet
 
 import (
+	"net/netip"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/orielhq/oriel/internal/packet/detect"
@@ -28,7 +31,7 @@ func (m *Monitor) alert(a detect.Alert) {
 	}
 	c := &a.Conn
 	r := &Alert{
-		Flow: Flow{Time: time.Unix(0, c.At).UTC(), OrigAddr: text(c.Orig), RespAddr: text(c.Resp)},
+		Flow: Flow{Time: time.Unix(0, c.At).UTC(), OrigAddr: shown(c.Orig), RespAddr: shown(c.Resp)},
 		Rule: a.Rule.String(), Severity: a.Rule.Severity(), Technique: a.Rule.Technique(), Count: uint64(a.Count), Detail: a.Detail,
 	}
 	if from, ok := c.Ref.(*conn); ok {
@@ -87,4 +90,68 @@ func (w *worker) tick(now int64, all bool) {
 	if all {
 		w.forgetNeighbours()
 	}
+}
+
+// weakTLS is what is wrong with a handshake, in words, by what TLS' record calls it.
+// A name that does not fit and a certificate of one's own are ordinary inside a network.
+var weakTLS = []struct{ word, text string }{
+	{"version", "the server chose a version before TLS 1.2"},
+	{"cipher", "the server chose a weak cipher suite"},
+	{"expired", "the server's certificate has expired"},
+	{"key", "the server's certificate has a short key"},
+	{"signature", "the server's certificate is signed with an old hash"},
+}
+
+// hashed are the methods that prove a password without sending it.
+var hashed = []string{"digest", "cram-md5", "digest-md5", "apop", "ntlm", "gssapi", "scram-sha-1", "scram-sha-256"}
+
+// observe tells the detector what records say, whoever makes them.
+func (w *worker) observe(r Record) {
+	if w.detect == nil {
+		return
+	}
+	switch r := r.(type) {
+	case *Credentials:
+		c := w.eventOf(&r.Flow)
+		if !slices.Contains(hashed, strings.ToLower(r.Method)) {
+			w.detect.Credentials(&c, r.Service, r.User)
+		}
+		switch r.Outcome {
+		case "refused":
+			w.detect.LoginFailed(&c, r.Service)
+		case "accepted":
+			w.detect.LoginOK(&c, r.Service)
+		}
+	case *HTTP:
+		if r.User == "" {
+			return
+		}
+		c := w.eventOf(&r.Flow)
+		if r.Status == 401 || r.Status == 407 {
+			w.detect.LoginFailed(&c, "http")
+		} else if r.Status != 0 {
+			w.detect.LoginOK(&c, "http")
+		}
+	case *TLS:
+		if r.Weak == "" {
+			return
+		}
+		c := w.eventOf(&r.Flow)
+		for _, weak := range weakTLS {
+			if hasWord(r.Weak, weak.word) {
+				w.detect.Weak(&c, weak.text)
+			}
+		}
+	}
+}
+
+// eventOf is what the detections are told of the connection that a record is about.
+func (w *worker) eventOf(f *Flow) detect.Conn {
+	orig, _ := netip.ParseAddr(f.OrigAddr) // what cannot be read is no address, and that is known
+	resp, _ := netip.ParseAddr(f.RespAddr)
+	c := detect.Conn{At: f.Time.UnixNano(), Orig: orig, Resp: resp, OrigPort: f.OrigPort, RespPort: f.RespPort}
+	if w.current != nil {
+		c.Proto, c.Ref = w.current.key.proto, w.current
+	}
+	return c
 }

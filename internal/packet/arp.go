@@ -104,9 +104,9 @@ func (w *worker) announced(p *packet) {
 	}
 	r := w.talk.nearby.get(w, p.time, a.Protocol+a.Chassis+"\x00"+a.Port, func() *Neighbour {
 		return &Neighbour{
-			Flow:     Flow{Time: time.Unix(0, p.time).UTC(), OrigAddr: text(a.Address)},
+			Flow:     Flow{Time: time.Unix(0, p.time).UTC(), OrigAddr: shown(a.Address)},
 			Protocol: a.Protocol, Chassis: a.Chassis, Port: a.Port, PortText: a.PortText, Name: a.Name, Description: a.Description, Platform: a.Platform,
-			Address: text(a.Address), Capabilities: a.Capabilities, TTLSeconds: a.TTL, VLAN: a.VLAN,
+			Address: shown(a.Address), Capabilities: a.Capabilities, TTLSeconds: a.TTL, VLAN: a.VLAN,
 		}
 	})
 	r.Count++

@@ -81,9 +81,9 @@ func (a *dhcpAnalyzer) data(at int64, _ bool, b []byte) bool {
 	t.dhcp[six][min(m.Type, 15)]++
 	r := &DHCP{
 		Flow: a.c.flow(at), Version: m.Version, Type: m.TypeName(), TransactionID: m.Transaction, MAC: m.HardwareMAC, ClientID: m.ClientID,
-		HostName: m.HostName, FQDN: m.ClientFQDN, VendorClass: m.VendorClass, Fingerprint: m.Fingerprint(), ClientAddr: text(m.Client),
-		RequestedAddr: text(m.Requested), AssignedAddr: text(m.Yours), Prefix: text(m.Prefix), ServerAddr: text(m.Server), RelayAddr: text(m.Relay),
-		Routers: texts(m.Routers), DNSServers: texts(m.DNS), Domain: m.DomainName, LeaseSeconds: m.LeaseTime, Seconds: m.Seconds, Hops: m.Hops,
+		HostName: m.HostName, FQDN: m.ClientFQDN, VendorClass: m.VendorClass, Fingerprint: m.Fingerprint(), ClientAddr: shown(m.Client),
+		RequestedAddr: shown(m.Requested), AssignedAddr: shown(m.Yours), Prefix: shown(m.Prefix), ServerAddr: shown(m.Server), RelayAddr: shown(m.Relay),
+		Routers: shownAll(m.Routers), DNSServers: shownAll(m.DNS), Domain: m.DomainName, LeaseSeconds: m.LeaseTime, Seconds: m.Seconds, Hops: m.Hops,
 		Message: m.Message, Status: m.Status,
 	}
 	if d := a.w.detect; d != nil && m.HardwareMAC != "" {

@@ -210,7 +210,7 @@ func (a *dnsAnalyzer) answer(at int64, orig bool, m *dns.Message, size int) {
 	} else {
 		w.budget.release(dnsCost)
 		r.RTTNanos = max(at-r.Time.UnixNano(), 1)
-		w.talk.dnsLatency.observe(float64(r.RTTNanos) / 1e9)
+		w.talk.dnsLatency.observe(answerBounds, float64(r.RTTNanos)/1e9)
 	}
 	r.Answered, r.AnswerBytes = true, uint32(size)
 	r.Rcode, r.Authoritative, r.Truncated, r.Recursive = dns.RcodeName(m.Rcode), m.Authoritative, m.Truncated, m.RecursionAvailable

@@ -145,7 +145,7 @@ func (a *modbusAnalyzer) message(at int64, orig bool, m *modbus.Message, n int) 
 		if q.TransactionID == m.Transaction && q.Unit == m.Unit && q.Function == m.Function {
 			r = q
 			r.RTTNanos = max(at-r.Time.UnixNano(), 1)
-			w.talk.modbusTime.observe(float64(r.RTTNanos) / 1e9)
+			w.talk.modbusTime.observe(answerBounds, float64(r.RTTNanos)/1e9)
 			a.waiting = append(a.waiting[:i], a.waiting[i+1:]...)
 			w.budget.release(modbusCost)
 			break

@@ -99,7 +99,7 @@ func (a *ntpAnalyzer) data(at int64, orig bool, b []byte) bool {
 			received, sent := ntp.Nanos(p.Receive, at), ntp.Nanos(p.Transmit, at)
 			r.OffsetNanos = ((received - asked) + (sent - at)) / 2
 			r.DelayNanos = max((at-asked)-(sent-received), 0)
-			t.ntpOffset.observe(time.Duration(max(r.OffsetNanos, -r.OffsetNanos)).Seconds())
+			t.ntpOffset.observe(offsetBounds, time.Duration(max(r.OffsetNanos, -r.OffsetNanos)).Seconds())
 		}
 	}
 	a.w.emit(r)

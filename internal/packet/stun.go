@@ -88,7 +88,7 @@ func (a *stunAnalyzer) message(at int64, m *stun.Message) {
 		r.Result = m.Class.String()
 	}
 	r.ErrorCode = uint16(m.ErrorCode)
-	r.MappedAddr, r.RelayedAddr = text(m.Mapped), text(m.Relayed)
+	r.MappedAddr, r.RelayedAddr = shown(m.Mapped), shown(m.Relayed)
 	if m.Peer.IsValid() {
 		r.PeerAddr = m.Peer.String()
 	}

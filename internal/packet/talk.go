@@ -40,45 +40,11 @@ type talk struct {
 	nearby folded[string, *Neighbour]
 }
 
-// histogram counts values below bounds.
-type histogram struct {
-	bounds []float64
-	counts [16]uint64
-	n      uint64
-	sum    float64
-}
-
-func (h *histogram) observe(v float64) {
-	h.n++
-	h.sum += v
-	for i, bound := range h.bounds {
-		if v <= bound {
-			h.counts[i]++
-			return
-		}
-	}
-}
-
-func (h *histogram) add(o *histogram) {
-	h.bounds = o.bounds
-	h.n += o.n
-	h.sum += o.sum
-	for i, n := range o.counts {
-		h.counts[i] += n
-	}
-}
-
 // Bounds in seconds.
 var (
 	answerBounds = []float64{0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5}
 	offsetBounds = []float64{0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 10, 60, 3600}
 )
-
-func newTalk() talk {
-	t := talk{}
-	t.dnsLatency.bounds, t.modbusTime.bounds, t.ntpOffset.bounds = answerBounds, answerBounds, offsetBounds
-	return t
-}
 
 // What DNS is spoken over.
 const (
@@ -189,8 +155,8 @@ func (c *conn) addrPort(orig bool) netip.AddrPort {
 	return netip.AddrPortFrom(k.addr(k.dst), k.dstPort)
 }
 
-// text is an address in a record: empty if it is not known.
-func text[T interface {
+// shown is an address in a record: empty if it is not known.
+func shown[T interface {
 	IsValid() bool
 	String() string
 }](a T) string {
@@ -200,10 +166,10 @@ func text[T interface {
 	return a.String()
 }
 
-func texts(list []netip.Addr) []string {
+func shownAll(list []netip.Addr) []string {
 	var out []string
 	for _, a := range list {
-		out = append(out, text(a))
+		out = append(out, shown(a))
 	}
 	return out
 }

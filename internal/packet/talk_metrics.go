@@ -38,12 +38,6 @@ var (
 
 var ikeNames = [3]string{"ikev1", "ikev2", "esp_in_udp"}
 
-func addAll(to, from []uint64) {
-	for i, n := range from {
-		to[i] += n
-	}
-}
-
 // add adds what another worker counted.
 func (t *talk) add(o *talk) {
 	for i := range transports {
@@ -73,13 +67,10 @@ func (t *talk) add(o *talk) {
 
 // send sends the metrics of an interface. Of the sets with two closed labels
 // only what was met is sent, as most of it never is.
-func (t *talk) send(iface string, ch chan<- prometheus.Metric) {
-	counter := func(d *prometheus.Desc, n uint64, labels ...string) {
-		ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(n), append([]string{iface}, labels...)...)
-	}
+func (t *talk) send(out sender) {
 	met := func(d *prometheus.Desc, n uint64, labels ...string) {
 		if n > 0 {
-			counter(d, n, labels...)
+			out.counter(d, n, labels...)
 		}
 	}
 	for i, over := range transportNames {
@@ -90,12 +81,12 @@ func (t *talk) send(iface string, ch chan<- prometheus.Metric) {
 			met(dnsResponsesDesc, n, over, rcodeName(r))
 		}
 	}
-	counter(dnsUnansweredDesc, t.dnsUnanswered)
-	counter(dnsTruncatedDesc, t.dnsTruncated)
-	t.dnsLatency.send(dnsLatencyDesc, iface, ch)
-	counter(corruptDesc, t.dnsCorrupt, "dns")
+	out.counter(dnsUnansweredDesc, t.dnsUnanswered)
+	out.counter(dnsTruncatedDesc, t.dnsTruncated)
+	out.histogram(dnsLatencyDesc, &t.dnsLatency, answerBounds)
+	out.counter(corruptDesc, t.dnsCorrupt, "dns")
 	for i, n := range t.corrupt {
-		counter(corruptDesc, n, speakerNames[i])
+		out.counter(corruptDesc, n, speakerNames[i])
 	}
 	for i, n := range t.ntpPackets {
 		met(ntpPacketsDesc, n, ntp.ModeName(uint8(i)))
@@ -103,7 +94,7 @@ func (t *talk) send(iface string, ch chan<- prometheus.Metric) {
 	for i, n := range t.ntpStratum {
 		met(ntpAnswersDesc, n, strataName(i))
 	}
-	t.ntpOffset.send(ntpOffsetDesc, iface, ch)
+	out.histogram(ntpOffsetDesc, &t.ntpOffset, offsetBounds)
 	for i, version := range []uint8{4, 6} {
 		for kind, n := range t.dhcp[i] {
 			name := "other"
@@ -122,23 +113,23 @@ func (t *talk) send(iface string, ch chan<- prometheus.Metric) {
 		met(sipResponsesDesc, n, sipStatusName(i))
 	}
 	for i, n := range t.modbus {
-		counter(modbusDesc, n, modbusClassNames[i])
+		out.counter(modbusDesc, n, modbusClassNames[i])
 	}
-	counter(modbusFailsDesc, t.modbusFails)
-	t.modbusTime.send(modbusTimeDesc, iface, ch)
+	out.counter(modbusFailsDesc, t.modbusFails)
+	out.histogram(modbusTimeDesc, &t.modbusTime, answerBounds)
 	for i, n := range t.enip {
-		counter(enipDesc, n, enipNames[i])
+		out.counter(enipDesc, n, enipNames[i])
 	}
 	for i, n := range t.stun {
-		counter(stunDesc, n, stun.Class(i).String())
+		out.counter(stunDesc, n, stun.Class(i).String())
 	}
 	for i, n := range t.wireguard {
 		if wgNames[i] != "" {
-			counter(wireguardDesc, n, wgNames[i])
+			out.counter(wireguardDesc, n, wgNames[i])
 		}
 	}
 	for i, n := range t.ike {
-		counter(ikeDesc, n, ikeNames[i])
+		out.counter(ikeDesc, n, ikeNames[i])
 	}
 }
 
@@ -147,15 +138,6 @@ func more(yes bool, n uint64) uint64 {
 		return n
 	}
 	return 0
-}
-
-func (h *histogram) send(d *prometheus.Desc, iface string, ch chan<- prometheus.Metric) {
-	buckets, n := map[float64]uint64{}, uint64(0)
-	for i, bound := range h.bounds {
-		n += h.counts[i]
-		buckets[bound] = n
-	}
-	ch <- prometheus.MustNewConstHistogram(d, h.n, h.sum, buckets, iface)
 }
 
 // collectAlerts sends what the detector counted.

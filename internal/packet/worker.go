@@ -40,15 +40,17 @@ type worker struct {
 	protocols    []protocol
 	budget       budget
 	streams      reassembly
-	freeTap      *tap
-	current      *conn // whose analyzer is at work
-	talk         talk
-	detect       *detect.Detector // nil: nothing is detected
-	talkers      *talkers         // nil: not wanted
+	serviceStats
+	products map[hostProduct]struct{} // reported
+	freeTap  *tap
+	current  *conn // whose analyzer is at work
+	talk     talk
+	detect   *detect.Detector // nil: nothing is detected
+	talkers  *talkers         // nil: not wanted
 }
 
 func newWorker(cfg Config, iface string, budget int64, record RecordFunc, log *slog.Logger) *worker {
-	w := &worker{iface: iface, record: record, log: log, talk: newTalk()}
+	w := &worker{iface: iface, record: record, log: log}
 	w.dec.frags.limit = int(budget / 8)
 	w.layers = newLayerRecords(cfg.Records.Kinds)
 	if cfg.NetcapSeries > 0 {
@@ -82,6 +84,7 @@ func (w *worker) report(c *conn, ended bool) {
 
 // emit hands a record on.
 func (w *worker) emit(r Record) {
+	w.observe(r)
 	if w.netcap != nil && w.netcap.limit > 0 && !isLayer(r) {
 		w.netcap.message(r)
 	}
