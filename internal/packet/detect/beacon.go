@@ -43,7 +43,7 @@ func (d *Detector) beaten(c *Conn) {
 		return
 	}
 	gap := c.At - b.last
-	if gap < int64(time.Second) {
+	if gap >= 0 && gap < int64(time.Second) {
 		return // one visit opens several connections
 	}
 	b.last = c.At

@@ -11,6 +11,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/orielhq/oriel/internal/conf"
 )
 
 // Rule is what an alert is about.
@@ -82,7 +84,7 @@ type Detector struct {
 	emit func(Alert)
 
 	mu      sync.Mutex // guards all that follows
-	now     int64      // the newest event
+	now     int64      // the time of the events
 	watched int64      // how long there was something to see
 	told    *recent[told, int64]
 	counts  [Rules]uint64
@@ -146,13 +148,21 @@ func (d *Detector) Counts() (counts [Rules]uint64, quieted uint64) {
 	return d.counts, d.quieted
 }
 
-// enter begins an event: it takes the lock and keeps the clock, which never goes back.
+// enter begins an event: it takes the lock and keeps the clock.
 func (d *Detector) enter(at int64) {
 	d.mu.Lock()
 	if d.now != 0 && at > d.now {
 		d.watched += min(at-d.now, int64(time.Minute))
 	}
-	d.now = max(d.now, at)
+	// Workers are a little apart. More is a capture from before the last one.
+	if at > d.now || at < d.now-int64(time.Minute) {
+		d.now = at
+	}
+}
+
+// past tells whether more than a span has passed since a time, or the clock was set back.
+func (d *Detector) past(since int64, span conf.Duration) bool {
+	return d.now < since-int64(time.Minute) || d.now-since > int64(span)
 }
 
 // learning tells whether what is new is still ordinary. Hours without traffic,
@@ -176,7 +186,7 @@ func (d *Detector) alert(r Rule, c *Conn, what string, count int, detail string)
 		key.b = netip.Addr{}
 	}
 	last, known := d.told.get(key)
-	if known && d.now-*last < int64(d.cfg.Repeat) {
+	if known && !d.past(*last, d.cfg.Repeat) {
 		d.quieted++
 		return
 	}

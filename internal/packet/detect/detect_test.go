@@ -130,6 +130,26 @@ func TestAlertIsToldAgainAfterRepeat(t *testing.T) {
 	}
 }
 
+func TestClockSetBackBeginsAnew(t *testing.T) {
+	d, told := watch(nil)
+	d.Opened(open(24*time.Hour, alice, host(1), 1, tcp))
+	for i := range 40 {
+		d.Opened(open(time.Hour, alice, bob, 1000+i, tcp))
+	}
+	for i := range 40 {
+		d.Opened(open(time.Duration(i)*time.Second, alice, bob, 2000+i, tcp)) // an hour earlier: another capture
+	}
+	if len(*told) != 0 {
+		t.Errorf("alerts %v; want none: neither capture has 50 ports", *told)
+	}
+	for i := range 20 {
+		d.Opened(open(time.Minute+time.Duration(i)*time.Second, alice, bob, 3000+i, tcp))
+	}
+	if len(*told) != 1 || !strings.Contains((*told)[0].Detail, "in 1m") {
+		t.Errorf("alerts %v; want one scan of a minute", *told)
+	}
+}
+
 func TestGuesses(t *testing.T) {
 	for _, tt := range []struct {
 		name   string

@@ -30,7 +30,7 @@ func (d *Detector) guessed(c *Conn, service, what string) {
 		return
 	}
 	t, _ := d.logins.get(login{c.Orig, c.Resp, service})
-	if t.n == 0 || d.now-t.since > int64(d.cfg.Window) {
+	if t.n == 0 || d.past(t.since, d.cfg.Window) {
 		t.since, t.n = d.now, 0
 	}
 	if t.n++; t.n >= d.cfg.Guesses {

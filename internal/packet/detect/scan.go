@@ -29,9 +29,9 @@ type spread[T comparable] struct {
 }
 
 // add returns how many things without success there are, at most most.
-func (s *spread[T]) add(what T, now, window int64, most int) int {
-	if len(s.tried) == 0 || now-s.since > window {
-		s.since, s.tried = now, s.tried[:0]
+func (s *spread[T]) add(d *Detector, what T, most int) int {
+	if len(s.tried) == 0 || d.past(s.since, d.cfg.Window) {
+		s.since, s.tried = d.now, s.tried[:0]
 	}
 	if len(s.tried) < most && !slices.Contains(s.tried, what) {
 		s.tried = append(s.tried, what)
@@ -77,12 +77,11 @@ func (d *Detector) Opened(c *Conn) {
 	if toMany(c.Resp) || toMany(c.Orig) || !c.Orig.IsValid() || !c.Resp.IsValid() {
 		return
 	}
-	window := int64(d.cfg.Window)
 	trusted := d.trusted(c.Orig)
 	if (c.Proto == tcp || c.Proto == udp) && !d.off[PortScan] && !trusted {
 		s, _ := d.ports.get(pair{c.Orig, c.Resp, c.Proto})
 		most := limit(d.cfg.Ports, c.Proto)
-		if n := s.add(c.RespPort, d.now, window, most); n >= most {
+		if n := s.add(d, c.RespPort, most); n >= most {
 			d.alert(PortScan, c, "", n, strconv.Itoa(n)+" ports of "+name(c.Proto)+" tried without success in "+seconds(d.now-s.since))
 			s.tried = nil
 		}
@@ -90,7 +89,7 @@ func (d *Detector) Opened(c *Conn) {
 	if !d.off[HostScan] && !trusted {
 		s, _ := d.hosts.get(sweep{c.Orig, c.RespPort, c.Proto})
 		most := limit(d.cfg.Hosts, c.Proto)
-		if n := s.add(c.Resp, d.now, window, most); n >= most {
+		if n := s.add(d, c.Resp, most); n >= most {
 			what := name(c.Proto)
 			if c.Proto == tcp || c.Proto == udp {
 				what += " port " + strconv.Itoa(int(c.RespPort))

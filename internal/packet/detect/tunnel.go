@@ -64,7 +64,7 @@ func (d *Detector) Query(c *Conn, query, kind string) {
 
 func (d *Detector) score(c *Conn, base, query, below string, score int) {
 	t, _ := d.names.get(zone{c.Orig, base})
-	if t.names == nil || d.now-t.since > int64(d.cfg.Window) {
+	if t.names == nil || d.past(t.since, d.cfg.Window) {
 		*t = tunnel{since: d.now, names: map[uint64]bool{}}
 	}
 	h := maphash.String(seed, query)
