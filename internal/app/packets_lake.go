@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime/debug"
 	"time"
 
 	"github.com/orielhq/oriel/internal/lake"
@@ -171,6 +172,13 @@ func packetOutput(cfg packet.Config, where *lake.Config, log *slog.Logger) (pack
 		return newLakeOutput(l)
 	}
 	return nil, nil //nolint:nilnil // nobody wants the records
+}
+
+// packetHeap is for commands that do nothing but read packets: what they hold is
+// bounded by the budget, so the garbage is to be small beside it.
+func packetHeap(cfg packet.Config) {
+	debug.SetMemoryLimit(int64(cfg.MemoryBudget)*3/4 + 16<<20)
+	smallHeap()
 }
 
 // packetSource names what is read, for the headers of audit records.

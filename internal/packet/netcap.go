@@ -141,8 +141,8 @@ func (s *netcapSeries) observe(name string, bounds []float64, v float64) {
 // message counts a record of ours as netcap would count its own.
 func (s *netcapSeries) message(rec Record) {
 	n, ok := rec.(ncapRecord)
-	if !ok {
-		return
+	if c, is := rec.(*Connection); !ok || is && !c.Ended {
+		return // one that goes on is counted when it ends
 	}
 	t, msg := n.ncap(nil)
 	var r ncap.Record

@@ -65,7 +65,7 @@ type Config struct {
 // Default is what a section without keys means.
 func Default() Config {
 	return Config{
-		Promiscuous: true, SnapLength: 65535, Workers: 1, RingSize: 16 << 20, MemoryBudget: 128 << 20,
+		Promiscuous: true, SnapLength: 65535, Workers: 1, RingSize: 16 << 20, MemoryBudget: 96 << 20,
 		IdleTimeout: conf.Duration(5 * time.Minute), ActiveTimeout: conf.Duration(time.Minute), Netcap: true,
 		ReplaySpeed: 1, Records: DefaultRecords(),
 	}
