@@ -24,10 +24,12 @@ type Flow struct {
 // When is the row's time.
 func (f *Flow) When() time.Time { return f.Time }
 
+func unix(nanos int64) time.Time { return time.Unix(0, nanos).UTC() }
+
 // flow returns what a record of connection c at a time in Unix nanoseconds begins with.
 func (c *conn) flow(at int64) Flow {
 	return Flow{
-		Time: time.Unix(0, at).UTC(), UID: c.uid(), CommunityID: c.key.communityID(),
+		Time: unix(at), UID: c.uid(), CommunityID: c.key.communityID(),
 		OrigAddr: c.key.addr(c.key.src).String(), OrigPort: c.key.srcPort,
 		RespAddr: c.key.addr(c.key.dst).String(), RespPort: c.key.dstPort,
 	}

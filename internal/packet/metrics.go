@@ -160,6 +160,8 @@ func (s *total) add(w *worker) {
 	for i, n := range o.handshakeBuckets {
 		t.handshakeBuckets[i] += n
 	}
+	s.streams.add(&w.streams, &w.budget)
+	s.serviceStats.add(&w.serviceStats)
 }
 
 func (s *total) send(iface string, ch chan<- prometheus.Metric) {
@@ -208,4 +210,7 @@ func (s *total) send(iface string, ch chan<- prometheus.Metric) {
 	}
 	counter(recordsDesc, s.records)
 	counter(recordErrorDesc, s.recordErrors)
+	out := sender{iface, ch}
+	s.streams.send(out)
+	s.serviceStats.send(out)
 }

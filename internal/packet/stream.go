@@ -39,6 +39,7 @@ type reassembly struct {
 	overlapped uint64 // bytes that were there already: the first are kept
 	held       uint64 // segments kept as they came early
 	dropped    uint64 // segments let go, or delivered behind a gap, for want of room
+	budget     budget // the workers' sum, in a total
 }
 
 // segment puts TCP's payload into its place. What comes in order is not copied.

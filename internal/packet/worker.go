@@ -39,8 +39,10 @@ type worker struct {
 	protocols    []protocol
 	budget       budget
 	streams      reassembly
-	freeTap      *tap
-	current      *conn // whose analyzer is at work
+	serviceStats
+	products map[hostProduct]struct{} // reported
+	freeTap  *tap
+	current  *conn // whose analyzer is at work
 }
 
 func newWorker(cfg Config, iface string, budget int64, record RecordFunc, log *slog.Logger) *worker {
