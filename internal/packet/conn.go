@@ -46,6 +46,7 @@ type conn struct {
 	tap                *tap   // what reads the payload, if anything does
 	service            string // the protocol found
 	tries              uint8  // segments or datagrams in which no protocol was found
+	talked             uint64 // bytes accounted to the talkers
 	deaf               bool   // the payload is of no interest, or no longer
 }
 

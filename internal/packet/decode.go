@@ -84,6 +84,8 @@ type packet struct {
 	icmp      uint16
 	transport bool // ports are known
 	arp       []byte
+	near      []byte // of LLDP or CDP, which nearKind tells
+	nearKind  uint8
 }
 
 // key names a flow from one side. Addresses of IPv4 are mapped to IPv6.
@@ -138,11 +140,13 @@ const (
 	etherIPv4     = 0x0800
 	etherIPv6     = 0x86dd
 	etherARP      = 0x0806
+	etherRARP     = 0x8035
 	etherMPLS     = 0x8847
 	etherMPLSMul  = 0x8848
 	etherPPPoE    = 0x8864
 	etherVNTag    = 0x8926
 	etherTransEth = 0x6558
+	etherLLDP     = 0x88cc
 )
 
 // decode reads f into p and returns why it stopped, if it did before the end.
@@ -237,6 +241,9 @@ func (d *decoder) ethernet(b []byte, wire int, p *packet, depth int) failure {
 		if b = b[14:]; len(b) >= 8 && b[0] == 0xaa && b[1] == 0xaa && b[2] == 3 && b[3]|b[4]|b[5] == 0 {
 			return d.ether(be16(b[6:]), b[8:], p, depth+1)
 		}
+		if len(b) >= 8 && b[0] == 0xaa && b[2] == 3 && b[3]|b[4] == 0 && b[5] == 0x0c && be16(b[6:]) == 0x2000 {
+			p.near, p.nearKind = b[8:min(len(b), max(int(kind), 8))], nearCDP // padding does not belong to it
+		}
 		return failNone
 	}
 	return d.ether(kind, b[14:], p, depth+1)
@@ -274,12 +281,16 @@ func (d *decoder) ether(kind uint16, b []byte, p *packet, depth int) failure {
 			return d.ppp(b[6:], p, depth+1)
 		case etherTransEth:
 			return d.ethernet(b, len(b), p, depth+1)
-		case etherARP:
+		case etherARP, etherRARP:
 			d.count(layerARP, len(b), b)
 			if len(b) < 8 {
 				return failTruncated
 			}
 			p.arp = b
+			return failNone
+		case etherLLDP:
+			d.count(layerOther, len(b), b)
+			p.near, p.nearKind = b, nearLLDP
 			return failNone
 		default:
 			d.count(layerOther, len(b), b)

@@ -88,6 +88,8 @@ func (m *Monitor) Collect(_ context.Context, ch chan<- prometheus.Metric) error 
 			failed[i] += n
 		}
 	}
+	m.collectAlerts(ch)
+	m.talkers.collect(ch)
 	if m.cfg.Netcap {
 		ch <- prometheus.MustNewConstMetric(ncUptime, prometheus.GaugeValue, time.Since(m.start).Seconds())
 		ch <- prometheus.MustNewConstMetric(ncPackets, prometheus.GaugeValue, float64(packets))
@@ -141,6 +143,7 @@ func (s *total) add(w *worker) {
 	for i := range failures {
 		s.dec.failed[i] += w.dec.failed[i]
 	}
+	s.talk.add(&w.talk)
 	s.dec.frags.seen += w.dec.frags.seen
 	s.dec.frags.done += w.dec.frags.done
 	s.dec.frags.lost += w.dec.frags.lost
@@ -213,4 +216,5 @@ func (s *total) send(iface string, ch chan<- prometheus.Metric) {
 	out := sender{iface, ch}
 	s.streams.send(out)
 	s.serviceStats.send(out)
+	s.talk.send(iface, ch)
 }

@@ -264,8 +264,7 @@ func (s *netcapSeries) add(o *netcapSeries) {
 }
 
 var (
-	foldedDesc = desc("oriel_series_folded_total", "How often a value went into the series named other, as its metric has as many series as it may.", "metric")
-	auditDesc  = desc("oriel_packets_audit_records_total", "Audit records of netcap read, by their type.", "type")
+	auditDesc = desc("oriel_packets_audit_records_total", "Audit records of netcap read, by their type.", "type")
 )
 
 // send sends the counters.

@@ -20,6 +20,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/orielhq/oriel/internal/conf"
+	"github.com/orielhq/oriel/internal/packet/detect"
 	"github.com/orielhq/oriel/internal/packet/filter"
 )
 
@@ -60,6 +61,10 @@ type Config struct {
 	Loop bool `yaml:"loop"`
 	// Records says which records are written, and how.
 	Records Records `yaml:"records"`
+	// Detections tell what is made an alert.
+	Detections detect.Config `yaml:"detections"`
+	// TopTalkers makes labels of the addresses with the most traffic, as many; 0: none.
+	TopTalkers int `yaml:"top_talkers"`
 }
 
 // Default is what a section without keys means.
@@ -68,6 +73,7 @@ func Default() Config {
 		Promiscuous: true, SnapLength: 65535, Workers: 1, RingSize: 16 << 20, MemoryBudget: 96 << 20,
 		IdleTimeout: conf.Duration(5 * time.Minute), ActiveTimeout: conf.Duration(time.Minute), Netcap: true,
 		ReplaySpeed: 1, Records: DefaultRecords(),
+		Detections: detect.Default(),
 	}
 }
 
@@ -117,7 +123,17 @@ func (c *Config) Validate() error {
 	if _, err := filter.Compile(c.Filter, filter.Options{Link: linkEthernet}); err != nil {
 		return conf.Field("filter", "%w", err)
 	}
-	return c.Records.Validate()
+	if err := c.Records.Validate(); err != nil {
+		return err
+	}
+	if c.TopTalkers < 0 || c.TopTalkers > maxTalkers {
+		return conf.Field("top_talkers", "%d is not between 0 and %d", c.TopTalkers, maxTalkers)
+	}
+	err := c.Detections.Validate()
+	if field := (*conf.FieldError)(nil); errors.As(err, &field) {
+		return &conf.FieldError{Path: "detections." + field.Path, Err: field.Err}
+	}
+	return err
 }
 
 // A RecordFunc takes one record, which is the callee's. Several workers may
@@ -126,11 +142,15 @@ type RecordFunc func(r Record) error
 
 // Monitor reads packets. Make one with New; its methods may be called concurrently.
 type Monitor struct {
-	cfg    Config
-	log    *slog.Logger
-	record RecordFunc
-	stdin  io.Reader
-	start  time.Time
+	cfg     Config
+	log     *slog.Logger
+	record  RecordFunc
+	stdin   io.Reader
+	start   time.Time
+	detect  *detect.Detector
+	talkers *talkers
+
+	alertsLost atomic.Uint64 // records of alerts that could not be written
 
 	recorder  *Recorder    // nil if the records are somebody else's business
 	fileBytes atomic.Int64 // read of the files
@@ -148,7 +168,9 @@ func New(cfg Config, record RecordFunc, log *slog.Logger) (*Monitor, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	return &Monitor{cfg: cfg, log: log, record: record, stdin: os.Stdin, start: time.Now()}, nil
+	m := &Monitor{cfg: cfg, log: log, record: record, stdin: os.Stdin, start: time.Now(), talkers: newTalkers(cfg.TopTalkers)}
+	m.detect = detect.New(cfg.Detections, m.alert)
+	return m, nil
 }
 
 // Open takes hold of the interfaces.
@@ -218,6 +240,7 @@ func (m *Monitor) capture(ctx context.Context) error {
 
 func (m *Monitor) newWorker(iface string, budget int64) *worker {
 	w := newWorker(m.cfg, iface, budget, m.record, m.log)
+	w.detect, w.talkers = m.detect, m.talkers
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.workers = append(m.workers, w)

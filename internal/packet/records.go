@@ -81,7 +81,9 @@ func inNcap(r Record) bool {
 // Samples returns an empty record of every kind.
 func Samples() []Record {
 	list := []Record{
-		&Connection{}, &Ethernet{}, &VLAN{}, &MPLS{}, &IPv4{}, &IPv6{}, &TCP{}, &UDP{}, &SCTP{},
+		&Connection{}, &DNS{}, &HTTP{}, &TLS{}, &X509{}, &QUIC{}, &SSH{}, &DHCP{}, &NTP{}, &SIP{}, &Modbus{}, &ENIP{}, &STUN{},
+		&WireGuard{}, &IPsec{}, &ARP{}, &ICMP{}, &Neighbour{}, &File{}, &Software{}, &Credentials{}, &Alert{},
+		&Ethernet{}, &VLAN{}, &MPLS{}, &IPv4{}, &IPv6{}, &TCP{}, &UDP{}, &SCTP{},
 	}
 	for _, kind := range []string{"gre", "vxlan", "geneve", "esp"} {
 		list = append(list, &Tunnel{kind: kind})

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/orielhq/oriel/internal/packet/detect"
 	"github.com/orielhq/oriel/internal/packet/filter"
 )
 
@@ -43,10 +44,13 @@ type worker struct {
 	products map[hostProduct]struct{} // reported
 	freeTap  *tap
 	current  *conn // whose analyzer is at work
+	talk     talk
+	detect   *detect.Detector // nil: nothing is detected
+	talkers  *talkers         // nil: not wanted
 }
 
 func newWorker(cfg Config, iface string, budget int64, record RecordFunc, log *slog.Logger) *worker {
-	w := &worker{iface: iface, record: record, log: log}
+	w := &worker{iface: iface, record: record, log: log, talk: newTalk()}
 	w.dec.frags.limit = int(budget / 8)
 	w.layers = newLayerRecords(cfg.Records.kinds())
 	if cfg.NetcapSeries > 0 {
@@ -68,8 +72,10 @@ func newWorker(cfg Config, iface string, budget int64, record RecordFunc, log *s
 }
 
 func (w *worker) report(c *conn, ended bool) {
+	w.talked(c)
 	if ended {
 		w.hangUp(c, c.last)
+		w.over(c)
 	}
 	if w.record != nil || w.netcap != nil {
 		w.emit(c.record(ended))
@@ -108,7 +114,13 @@ func (w *worker) take(f *frame) {
 		w.traced(p)
 	}
 	if p.ip && fail == failNone && p.transport || p.ip && (p.key.proto == protoICMP || p.key.proto == protoICMPv6) {
-		w.feed(w.table.add(p), p)
+		c := w.table.add(p)
+		w.watch(c, p)
+		w.feed(c, p)
+	} else if p.arp != nil {
+		w.arp(p)
+	} else if p.near != nil {
+		w.announced(p)
 	}
 }
 
@@ -136,6 +148,7 @@ func (w *worker) finish() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.table.flush()
+	w.tick(0, true)
 }
 
 // reopenPause is how long to wait before an interface that went away is tried again.
@@ -164,6 +177,7 @@ func (w *worker) live(ctx context.Context, d *device, reopen func() (*device, er
 			last = now
 			w.mu.Lock()
 			w.table.expire(now.UnixNano())
+			w.tick(now.UnixNano(), false)
 			drops, freezes := d.stats()
 			w.kernelDrops, w.kernelFreeze = w.goneDrops+drops, w.goneFreezes+freezes
 			w.mu.Unlock()
