@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -26,7 +27,14 @@ func main() {
 		}
 		return
 	}
-	if err := run(); err != nil {
+	if len(os.Args) == 3 && os.Args[1] == floorArg {
+		if err := floor(os.Args[2]); err != nil {
+			fmt.Fprintln(os.Stderr, "bench:", err)
+			os.Exit(1)
+		}
+		return
+	}
+	if err := run(os.Args[1:]); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
@@ -35,18 +43,27 @@ func main() {
 // tools are the programs measured.
 type tools struct{ dir, oriel, prometheus string }
 
-func run() error {
+// run measures everything, or the parts that are named.
+func run(only []string) error {
 	dir, err := os.MkdirTemp("", "oriel-bench-")
 	if err != nil {
 		return err
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
 	t := tools{dir: dir, oriel: filepath.Join(dir, "oriel"), prometheus: filepath.Join(dir, "prometheus")}
-	for _, b := range [][]string{
+	builds := [][]string{
 		{"-C", "..", "build", "-o", t.oriel, "./cmd/oriel"},
 		// Of the service discoveries only those that Oriel has too: they cost memory, not time.
 		{"build", "-tags", "remove_all_sd,enable_file_sd,enable_http_sd", "-o", t.prometheus, "github.com/prometheus/prometheus/cmd/prometheus"},
-	} {
+	}
+	parts := []struct {
+		name string
+		run  func(tools) error
+	}{{"exporters", exporters}, {"idle", idle}, {"engines", engines}, {"tunnels", tunnels}, {"packets", packets}}
+	if len(only) > 0 && !slices.Contains(only, "idle") && !slices.Contains(only, "engines") {
+		builds = builds[:1] // Prometheus is for those two
+	}
+	for _, b := range builds {
 		fmt.Fprintln(os.Stderr, "go", strings.Join(b, " "))
 		cmd := exec.Command("go", b...)
 		cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr
@@ -55,7 +72,12 @@ func run() error {
 		}
 	}
 	fmt.Printf("%d cores, %s\n\n", runtime.NumCPU(), runtime.Version())
-	return errors.Join(exporters(t), idle(t), engines(t), tunnels(t))
+	for _, p := range parts {
+		if len(only) == 0 || slices.Contains(only, p.name) {
+			err = errors.Join(err, p.run(t))
+		}
+	}
+	return err
 }
 
 // process is a program being measured.

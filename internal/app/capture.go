@@ -58,6 +58,7 @@ func capture(cmd *cobra.Command, c packet.Config, logs logFlags) error {
 	if err := m.Open(ctx); err != nil {
 		return err
 	}
+	packetHeap(c)
 	start := time.Now()
 	done := make(chan error, 1)
 	go func() { done <- m.Run(ctx) }()

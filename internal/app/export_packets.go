@@ -108,6 +108,7 @@ func exportPackets(cmd *cobra.Command, c packet.Config, web server.Config, dump 
 	if err := m.Open(cmd.Context()); err != nil {
 		return err
 	}
+	packetHeap(c)
 	return export(cmd, log, web, "/metrics", "packets", m)
 }
 

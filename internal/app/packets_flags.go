@@ -36,7 +36,7 @@ func (f *packetFlags) add(cmd *cobra.Command) {
 	flags.StringVar(&f.budget, "memory-budget", c.MemoryBudget.String(), "bound of connections, streams and fragments held")
 	flags.StringVar(&f.idle, "idle-timeout", c.IdleTimeout.String(), "end a connection that is silent for so long")
 	flags.StringVar(&f.active, "active-timeout", c.ActiveTimeout.String(), "report a connection that goes on so often")
-	flags.StringSliceVar(&c.Records.Kinds, "kinds", nil, "kinds of records to write (default: all but those of single headers): "+strings.Join(packet.Kinds(), ","))
+	flags.StringSliceVar(&c.Records.Kinds, "kinds", nil, "kinds of records to write (default: all but those of single headers; all): "+strings.Join(packet.Kinds(), ","))
 	flags.StringVar(&f.flush, "flush-interval", c.Records.FlushInterval.String(), "write records so often; a crash loses no more")
 	flags.StringVar(&f.rotateTime, "rotate-interval", "0s", "begin new files so often (json, ncap)")
 	flags.StringVar(&f.rotateSize, "rotate-size", "0", "begin a new file after so many bytes (json, ncap)")

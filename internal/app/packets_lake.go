@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime/debug"
 	"time"
 
 	"github.com/orielhq/oriel/internal/lake"
@@ -84,6 +85,48 @@ func packetTables(l *lake.Lake) (map[string]packetTable, error) {
 		switch sample.(type) {
 		case *packet.Connection:
 			tables[kind] = newRows[packet.Connection](l, kind)
+		case *packet.DNS:
+			tables[kind] = newRows[packet.DNS](l, kind)
+		case *packet.HTTP:
+			tables[kind] = newRows[packet.HTTP](l, kind)
+		case *packet.TLS:
+			tables[kind] = newRows[packet.TLS](l, kind)
+		case *packet.X509:
+			tables[kind] = newRows[packet.X509](l, kind)
+		case *packet.QUIC:
+			tables[kind] = newRows[packet.QUIC](l, kind)
+		case *packet.SSH:
+			tables[kind] = newRows[packet.SSH](l, kind)
+		case *packet.DHCP:
+			tables[kind] = newRows[packet.DHCP](l, kind)
+		case *packet.NTP:
+			tables[kind] = newRows[packet.NTP](l, kind)
+		case *packet.SIP:
+			tables[kind] = newRows[packet.SIP](l, kind)
+		case *packet.Modbus:
+			tables[kind] = newRows[packet.Modbus](l, kind)
+		case *packet.ENIP:
+			tables[kind] = newRows[packet.ENIP](l, kind)
+		case *packet.STUN:
+			tables[kind] = newRows[packet.STUN](l, kind)
+		case *packet.WireGuard:
+			tables[kind] = newRows[packet.WireGuard](l, kind)
+		case *packet.IPsec:
+			tables[kind] = newRows[packet.IPsec](l, kind)
+		case *packet.ARP:
+			tables[kind] = newRows[packet.ARP](l, kind)
+		case *packet.ICMP:
+			tables[kind] = newRows[packet.ICMP](l, kind)
+		case *packet.Neighbour:
+			tables[kind] = newRows[packet.Neighbour](l, kind)
+		case *packet.File:
+			tables[kind] = newRows[packet.File](l, kind)
+		case *packet.Software:
+			tables[kind] = newRows[packet.Software](l, kind)
+		case *packet.Credentials:
+			tables[kind] = newRows[packet.Credentials](l, kind)
+		case *packet.Alert:
+			tables[kind] = newRows[packet.Alert](l, kind)
 		case *packet.Ethernet:
 			tables[kind] = newRows[packet.Ethernet](l, kind)
 		case *packet.VLAN:
@@ -171,6 +214,13 @@ func packetOutput(cfg packet.Config, where *lake.Config, log *slog.Logger) (pack
 		return newLakeOutput(l)
 	}
 	return nil, nil //nolint:nilnil // nobody wants the records
+}
+
+// packetHeap is for commands that do nothing but read packets: what they hold is
+// bounded by the budget, so the garbage is to be small beside it.
+func packetHeap(cfg packet.Config) {
+	debug.SetMemoryLimit(int64(cfg.MemoryBudget)*3/4 + 16<<20)
+	smallHeap()
 }
 
 // packetSource names what is read, for the headers of audit records.

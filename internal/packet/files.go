@@ -57,12 +57,8 @@ type recordFile struct {
 // Write takes a batch over.
 func (o *FileOutput) Write(_ context.Context, batch []Record) (lost int, err error) {
 	for _, rec := range batch {
-		f, known := o.add(rec)
-		if !known {
-			lost++ // netcap has no such type
-			continue
-		}
-		if len(f.block) >= blockSize {
+		f := o.add(rec)
+		if f != nil && len(f.block) >= blockSize {
 			n, e := o.write(f)
 			lost, err = lost+n, errors.Join(err, e)
 		}
@@ -70,8 +66,8 @@ func (o *FileOutput) Write(_ context.Context, batch []Record) (lost int, err err
 	return lost, err
 }
 
-// add appends a record to its file's block.
-func (o *FileOutput) add(rec Record) (f *recordFile, known bool) {
+// add appends a record to its file's block; nil if netcap has no such records.
+func (o *FileOutput) add(rec Record) (f *recordFile) {
 	if o.cfg.Format == FormatJSON {
 		f = o.files[rec.Kind()]
 		if f == nil {
@@ -80,17 +76,17 @@ func (o *FileOutput) add(rec Record) (f *recordFile, known bool) {
 		}
 		f.block = o.json.append(f.block, rec)
 		f.rows++
-		return f, true
+		return f
 	}
 	n, ok := rec.(ncapRecord)
 	if !ok {
-		return nil, false
+		return nil
 	}
 	t, msg := n.ncap(o.msg[:0])
 	o.msg = msg
 	s := o.schema[t]
 	if s == nil {
-		return nil, false
+		return nil
 	}
 	f = o.files[s.Name]
 	if f == nil {
@@ -99,7 +95,7 @@ func (o *FileOutput) add(rec Record) (f *recordFile, known bool) {
 	}
 	f.block = protowire.AppendBytes(f.block, msg)
 	f.rows++
-	return f, true
+	return f
 }
 
 // write appends a file's block to it, wholly or not at all.

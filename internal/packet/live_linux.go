@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/gopacket/gopacket/afpacket"
-	"golang.org/x/sys/unix"
+	sys "golang.org/x/sys/unix"
 
 	"github.com/orielhq/oriel/internal/packet/filter"
 )
@@ -27,7 +27,7 @@ type device struct {
 func openDevice(cfg Config, name string, worker int) (*device, error) {
 	iface, err := net.InterfaceByName(name)
 	if err == nil && iface.Flags&net.FlagUp == 0 {
-		err = unix.ENETDOWN
+		err = sys.ENETDOWN
 	}
 	if err != nil {
 		return nil, fmt.Errorf("open ring %s: %w", name, err)

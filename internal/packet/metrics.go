@@ -41,6 +41,7 @@ var (
 	ncUptime    = desc("nc_uptime", "Number of seconds since the last restart")
 	ncPackets   = desc("nc_numpackets", "Number of packets since the last restart")
 	ncProtocols = desc("nc_protocols_total", "Counter for all protocols encountered during parsing the network traffic", "Protocol")
+	ncUnknown   = desc("nc_unknown_protocols_total", "Counter for all unknown protocols encountered during parsing the network traffic", "Protocol")
 	ncErrors    = desc("nc_decoding_errors_total", "Counter for all decoding errors", "Protocol", "Error")
 )
 
@@ -97,6 +98,7 @@ func (m *Monitor) Collect(_ context.Context, ch chan<- prometheus.Metric) error 
 				ch <- prometheus.MustNewConstMetric(ncProtocols, prometheus.CounterValue, float64(n), ncNames[i])
 			}
 		}
+		ch <- prometheus.MustNewConstMetric(ncUnknown, prometheus.CounterValue, float64(seen[layerOther]), "Unknown")
 		for i, n := range failed {
 			if n > 0 {
 				ch <- prometheus.MustNewConstMetric(ncErrors, prometheus.CounterValue, float64(n), "Packet", failureNames[i])

@@ -141,8 +141,8 @@ func (s *netcapSeries) observe(name string, bounds []float64, v float64) {
 // message counts a record of ours as netcap would count its own.
 func (s *netcapSeries) message(rec Record) {
 	n, ok := rec.(ncapRecord)
-	if !ok {
-		return
+	if c, is := rec.(*Connection); !ok || is && !c.Ended {
+		return // one that goes on is counted when it ends
 	}
 	t, msg := n.ncap(nil)
 	var r ncap.Record
@@ -264,8 +264,7 @@ func (s *netcapSeries) add(o *netcapSeries) {
 }
 
 var (
-	foldedDesc = desc("oriel_series_folded_total", "How often a value went into the series named other, as its metric has as many series as it may.", "metric")
-	auditDesc  = desc("oriel_packets_audit_records_total", "Audit records of netcap read, by their type.", "type")
+	auditDesc = desc("oriel_packets_audit_records_total", "Audit records of netcap read, by their type.", "type")
 )
 
 // send sends the counters.

@@ -46,10 +46,6 @@ type Config struct {
 	ActiveTimeout conf.Duration `yaml:"active_timeout"`
 	// Netcap adds netcap's own metrics (nc_...), with its labels as far as they are bounded.
 	Netcap bool `yaml:"netcap"`
-	// Detections tell what is made an alert.
-	Detections detect.Config `yaml:"detections"`
-	// TopTalkers makes labels of the addresses with the most traffic, as many; 0: none.
-	TopTalkers int `yaml:"top_talkers"`
 	// NetcapSeries adds netcap's counters of records (nc_tcp, nc_dns, ...) with all their labels,
 	// addresses among them, as so many series each; the rest is folded into one. 0: none.
 	NetcapSeries int `yaml:"netcap_series"`
@@ -65,15 +61,19 @@ type Config struct {
 	Loop bool `yaml:"loop"`
 	// Records says which records are written, and how.
 	Records Records `yaml:"records"`
+	// Detections tell what is made an alert.
+	Detections detect.Config `yaml:"detections"`
+	// TopTalkers makes labels of the addresses with the most traffic, as many; 0: none.
+	TopTalkers int `yaml:"top_talkers"`
 }
 
 // Default is what a section without keys means.
 func Default() Config {
 	return Config{
-		Promiscuous: true, SnapLength: 65535, Workers: 1, RingSize: 16 << 20, MemoryBudget: 128 << 20,
+		Promiscuous: true, SnapLength: 65535, Workers: 1, RingSize: 16 << 20, MemoryBudget: 96 << 20,
 		IdleTimeout: conf.Duration(5 * time.Minute), ActiveTimeout: conf.Duration(time.Minute), Netcap: true,
-		Detections:  detect.Default(),
 		ReplaySpeed: 1, Records: DefaultRecords(),
+		Detections: detect.Default(),
 	}
 }
 
@@ -120,22 +120,18 @@ func (c *Config) Validate() error {
 	case c.Loop && !c.Replay:
 		return conf.Field("loop", "wants replay")
 	}
-	if c.TopTalkers < 0 || c.TopTalkers > maxTalkers {
-		return conf.Field("top_talkers", "%d is not between 0 and %d", c.TopTalkers, maxTalkers)
-	}
-	if err := c.Detections.Validate(); err != nil {
-		return under("detections", err)
-	}
 	if _, err := filter.Compile(c.Filter, filter.Options{Link: linkEthernet}); err != nil {
 		return conf.Field("filter", "%w", err)
 	}
-	return c.Records.Validate()
-}
-
-// under puts a section's name before that of the field that an error is about.
-func under(section string, err error) error {
+	if err := c.Records.Validate(); err != nil {
+		return err
+	}
+	if c.TopTalkers < 0 || c.TopTalkers > maxTalkers {
+		return conf.Field("top_talkers", "%d is not between 0 and %d", c.TopTalkers, maxTalkers)
+	}
+	err := c.Detections.Validate()
 	if field := (*conf.FieldError)(nil); errors.As(err, &field) {
-		return &conf.FieldError{Path: section + "." + field.Path, Err: field.Err}
+		return &conf.FieldError{Path: "detections." + field.Path, Err: field.Err}
 	}
 	return err
 }

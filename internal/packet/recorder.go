@@ -59,7 +59,7 @@ func newRecorder(cfg Records, out Output, wait bool, log *slog.Logger) *Recorder
 	r.space.L = &r.mu
 	if len(cfg.Kinds) > 0 {
 		r.wanted = map[string]bool{}
-		for _, k := range cfg.Kinds {
+		for _, k := range cfg.kinds() {
 			r.wanted[k] = true
 		}
 	}

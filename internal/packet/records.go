@@ -16,7 +16,7 @@ const (
 
 // Records says which records are written, and how.
 type Records struct {
-	// Kinds to write. Empty means all but those of single headers (ethernet, ipv4, tcp, ...).
+	// Kinds to write; "all" are all of them. Empty means all but those of single headers (ethernet, ipv4, tcp, ...).
 	Kinds []string `yaml:"kinds"`
 	// Queue is how many records may wait for the disk or the bucket.
 	Queue int `yaml:"queue"`
@@ -31,6 +31,16 @@ type Records struct {
 	RotateSize     conf.ByteSize `yaml:"rotate_size"`
 }
 
+const allKinds = "all"
+
+// kinds are those that are written; nil means all but those of single headers.
+func (r *Records) kinds() []string {
+	if slices.Contains(r.Kinds, allKinds) {
+		return Kinds()
+	}
+	return r.Kinds
+}
+
 // DefaultRecords is what Default has.
 func DefaultRecords() Records {
 	return Records{Queue: 16384, FlushInterval: conf.Duration(30 * time.Second), Format: FormatJSON}
@@ -40,8 +50,11 @@ func DefaultRecords() Records {
 func (r *Records) Validate() error {
 	known := Kinds()
 	for i, k := range r.Kinds {
-		if !slices.Contains(known, k) {
+		if k != allKinds && !slices.Contains(known, k) {
 			return conf.Field("records.kinds", "[%d]: %q is none of %v", i, k, known)
+		}
+		if r.Format == FormatNcap && r.Dir != "" && slices.ContainsFunc(Samples(), func(s Record) bool { return s.Kind() == k && !inNcap(s) }) {
+			return conf.Field("records.kinds", "[%d]: netcap has no records of kind %q", i, k)
 		}
 	}
 	switch {
@@ -59,15 +72,23 @@ func (r *Records) Validate() error {
 	return nil
 }
 
+// inNcap tells whether netcap has a type for a kind of records.
+func inNcap(r Record) bool {
+	_, ok := r.(ncapRecord)
+	return ok
+}
+
 // Samples returns an empty record of every kind.
 func Samples() []Record {
 	list := []Record{
-		&Connection{}, &Ethernet{}, &VLAN{}, &MPLS{}, &IPv4{}, &IPv6{}, &TCP{}, &UDP{}, &SCTP{},
+		&Connection{}, &DNS{}, &HTTP{}, &TLS{}, &X509{}, &QUIC{}, &SSH{}, &DHCP{}, &NTP{}, &SIP{}, &Modbus{}, &ENIP{}, &STUN{},
+		&WireGuard{}, &IPsec{}, &ARP{}, &ICMP{}, &Neighbour{}, &File{}, &Software{}, &Credentials{}, &Alert{},
+		&Ethernet{}, &VLAN{}, &MPLS{}, &IPv4{}, &IPv6{}, &TCP{}, &UDP{}, &SCTP{},
 	}
 	for _, kind := range []string{"gre", "vxlan", "geneve", "esp"} {
 		list = append(list, &Tunnel{kind: kind})
 	}
-	return append(list, talkSamples()...)
+	return list
 }
 
 // Kinds are the names of all kinds of records.

@@ -139,22 +139,6 @@ func datagramProtocols() []protocol {
 	return all
 }
 
-// talkSamples returns an empty record of each kind that is made here.
-func talkSamples() []Record {
-	return []Record{
-		&DNS{}, &NTP{}, &DHCP{}, &SIP{}, &Modbus{}, &ENIP{}, &STUN{}, &WireGuard{}, &IPsec{}, &ARP{}, &ICMP{}, &Neighbour{}, &Alert{},
-	}
-}
-
-// addrPort is one side of a connection.
-func (c *conn) addrPort(orig bool) netip.AddrPort {
-	k := &c.key
-	if orig {
-		return netip.AddrPortFrom(k.addr(k.src), k.srcPort)
-	}
-	return netip.AddrPortFrom(k.addr(k.dst), k.dstPort)
-}
-
 // shown is an address in a record: empty if it is not known.
 func shown[T interface {
 	IsValid() bool

@@ -60,7 +60,10 @@ func (t *talkers) add(a netip.Addr, bytes uint64) {
 	t.m[a] = e
 }
 
-var talkerDesc = desc("oriel_packets_talker_bytes_total", "Bytes of IP of the addresses with the most, and of all others together; a packet counts for either end.", "address")
+var (
+	talkerDesc = desc("oriel_packets_talker_bytes_total", "Bytes of IP of the addresses with the most, and of all others together; a packet counts for either end.", "address")
+	foldedDesc = desc("oriel_series_folded_total", "How often a label value was folded into other to keep a metric within its cap.", "metric")
+)
 
 func (t *talkers) collect(ch chan<- prometheus.Metric) {
 	if t == nil {

@@ -52,7 +52,7 @@ type worker struct {
 func newWorker(cfg Config, iface string, budget int64, record RecordFunc, log *slog.Logger) *worker {
 	w := &worker{iface: iface, record: record, log: log}
 	w.dec.frags.limit = int(budget / 8)
-	w.layers = newLayerRecords(cfg.Records.Kinds)
+	w.layers = newLayerRecords(cfg.Records.kinds())
 	if cfg.NetcapSeries > 0 {
 		w.netcap = newNetcapSeries(cfg.NetcapSeries, cfg.NetcapEntropy)
 	}
