@@ -41,9 +41,10 @@ func (w *worker) arp(p *packet) {
 	sender, target := netip.AddrFrom4(k.sender), netip.AddrFrom4(k.target)
 	r := w.talk.arps.get(w, p.time, k, func() *ARP {
 		op := strconv.Itoa(int(k.op))
-		if k.op == 1 {
+		switch k.op {
+		case 1:
 			op = "request"
-		} else if k.op == 2 {
+		case 2:
 			op = "reply"
 		}
 		return &ARP{

@@ -82,12 +82,12 @@ func (a *ntpAnalyzer) data(at int64, orig bool, b []byte) bool {
 	}
 	r.Bytes += uint32(len(b))
 	r.Extra += uint32(p.Extra)
-	switch {
-	case p.Mode == ntp.ModeClient:
+	switch p.Mode {
+	case ntp.ModeClient:
 		r.Asked = true
 		a.waiting, a.stamp, a.orig = r, p.Transmit, orig
 		return true
-	case p.Mode == ntp.ModeServer || p.Mode == ntp.ModeBroadcast:
+	case ntp.ModeServer, ntp.ModeBroadcast:
 		r.Answered, r.Reference = true, p.Source()
 		t.ntpStratum[min(int(p.Stratum), strata-1)]++
 	}

@@ -95,7 +95,10 @@ func told(t testing.TB, cfg Config, frames ...[]byte) (*Monitor, map[string][]Re
 }
 
 func TestRecordsOfDatagrams(t *testing.T) {
-	_, records := told(t, Default(), talkFrames(t)...)
+	m, records := told(t, Default(), talkFrames(t)...)
+	if used := m.workers[0].budget.used; used != 0 {
+		t.Errorf("%d bytes are still charged", used)
+	}
 	var got []string
 	for _, r := range records["dns"] {
 		d := r.(*DNS)
@@ -237,6 +240,11 @@ func TestTalkersKeepTheLoudest(t *testing.T) {
 		s.add(netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}), 1)
 	}
 	e := s.m[loud]
+	for a, e := range s.m {
+		if a != loud && e.count-e.over > 1 {
+			t.Errorf("%s is shown with %d bytes; it sent 1", a, e.count-e.over)
+		}
+	}
 	if len(s.m) != 4 || e == nil || e.count-e.over != 100_000 || s.total != 101_000 || s.folded == 0 {
 		t.Errorf("%d counters, %+v, total %d, folded %d", len(s.m), e, s.total, s.folded)
 	}

@@ -56,7 +56,7 @@ func ours(m *Monitor, records map[string][]Record) map[string]int {
 	}
 	for _, r := range records["modbus"] {
 		b := r.(*Modbus)
-		got["modbus"] += int(btoi(b.Asked) + btoi(b.Answered))
+		got["modbus"] += btoi(b.Asked) + btoi(b.Answered)
 	}
 	for _, r := range records["arp"] {
 		got["arp"] += int(r.(*ARP).Count)
@@ -124,7 +124,7 @@ func theirs(t *testing.T, tshark, file string) map[string]int {
 			}
 		}
 		if slices.ContainsFunc(layers, func(l string) bool { return l == "dns" || l == "mdns" || l == "llmnr" }) {
-			for _, answer := range strings.Split(fields[1], ",") {
+			for answer := range strings.SplitSeq(fields[1], ",") {
 				switch answer {
 				case "0", "False":
 					got["dns query"]++

@@ -74,8 +74,12 @@ func (c *Config) Validate() error {
 		name               string
 		value, least, most int
 	}{
-		{"ports", c.Ports, 5, 4096}, {"hosts", c.Hosts, 5, 4096}, {"guesses", c.Guesses, 3, 10000}, {"tunnel_score", c.TunnelScore, 10, 100000},
-		{"beats", c.Beats, 4, maxBeats}, {"remember", c.Remember, 16, 1 << 20},
+		{"ports", c.Ports, 5, 4096},
+		{"hosts", c.Hosts, 5, 4096},
+		{"guesses", c.Guesses, 3, 10000},
+		{"tunnel_score", c.TunnelScore, 10, 100000},
+		{"beats", c.Beats, 4, maxBeats},
+		{"remember", c.Remember, 16, 1 << 20},
 	} {
 		if n.value < n.least || n.value > n.most {
 			return conf.Field(n.name, "%d is not between %d and %d", n.value, n.least, n.most)

@@ -335,8 +335,14 @@ func TestRecentForgetsTheLongestQuiet(t *testing.T) {
 
 func TestSplit(t *testing.T) {
 	for _, tt := range []struct{ in, base, below string }{
-		{"a.b.example.com", "example.com", "a.b"}, {"a.example.co.uk", "example.co.uk", "a"}, {"example.co.uk", "example.co.uk", ""},
-		{"co.uk", "co.uk", ""}, {"x.pirate.sea", "pirate.sea", "x"}, {"com", "com", ""}, {".", ".", ""}, {"example.com", "example.com", ""},
+		{"a.b.example.com", "example.com", "a.b"},
+		{"a.example.co.uk", "example.co.uk", "a"},
+		{"example.co.uk", "example.co.uk", ""},
+		{"co.uk", "co.uk", ""},
+		{"x.pirate.sea", "pirate.sea", "x"},
+		{"com", "com", ""},
+		{".", ".", ""},
+		{"example.com", "example.com", ""},
 	} {
 		if base, below := split(tt.in); base != tt.base || below != tt.below {
 			t.Errorf("split(%q) = %q, %q; want %q, %q", tt.in, base, below, tt.base, tt.below)

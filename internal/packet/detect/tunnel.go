@@ -100,9 +100,8 @@ func split(query string) (base, below string) {
 	}
 	// co.uk, com.au, ac.jp: a short label before a country is not one's own.
 	if len(query)-last == 3 && last-second-1 <= 3 {
-		if third := strings.LastIndexByte(query[:second], '.'); third >= 0 {
-			second = third
-		} else {
+		second = strings.LastIndexByte(query[:second], '.')
+		if second < 0 {
 			return query, ""
 		}
 	}

@@ -130,11 +130,11 @@ func (r *reader) soa(end int) (string, bool) {
 	if !ok || end-next != 20 {
 		return "", false
 	}
-	s := primary + " " + mailbox
+	s := []byte(primary + " " + mailbox)
 	for at := next; at < end; at += 4 {
-		s += " " + strconv.FormatUint(uint64(binary.BigEndian.Uint32(r.msg[at:])), 10)
+		s = strconv.AppendUint(append(s, ' '), uint64(binary.BigEndian.Uint32(r.msg[at:])), 10)
 	}
-	return s, true
+	return string(s), true
 }
 
 // texts returns the character strings of TXT, each in quotes.

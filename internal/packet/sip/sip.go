@@ -5,6 +5,7 @@ package sip
 import (
 	"bytes"
 	"errors"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -46,12 +47,7 @@ var methods = []string{
 
 // Known tells whether a method is registered at IANA.
 func Known(method string) bool {
-	for _, m := range methods {
-		if m == method {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(methods, method)
 }
 
 // Begins tells whether b begins as a message does.
