@@ -3,6 +3,7 @@ module github.com/orielhq/oriel/bench
 go 1.26.0
 
 require (
+	github.com/gopacket/gopacket v1.7.7
 	github.com/orielhq/oriel v0.0.0
 	github.com/prometheus/client_golang v1.25.0
 	golang.zx2c4.com/wireguard/wgctrl v0.0.0-20241231184526-a9ab2273dd10

@@ -34,6 +34,13 @@ func main() {
 		}
 		return
 	}
+	if len(os.Args) == 3 && os.Args[1] == floorArg {
+		if err := floor(os.Args[2]); err != nil {
+			fmt.Fprintln(os.Stderr, "bench:", err)
+			os.Exit(1)
+		}
+		return
+	}
 	if err := run(); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
@@ -57,6 +64,7 @@ var measurements = []struct {
 	{"neuvector", neuvectors},
 	{"imports", imports},
 	{"panels", panels},
+	{"packets", packets},
 }
 
 func run() error {

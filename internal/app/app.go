@@ -55,6 +55,7 @@ func rootCommand() *cobra.Command {
 		wireguardCommand(),
 		sqlCommand(),
 		flowsCommand(),
+		captureCommand(),
 		pkiCommand(),
 		tunnelCommand(),
 		grafanaCommand(),

@@ -231,6 +231,9 @@ func export(cmd *cobra.Command, log *slog.Logger, web server.Config, path, name 
 // translate makes the peers' habits ours: mdlayher's flags have one dash, and
 // MindFlavor's switches a value behind a space ("-v true").
 func translate(args []string) []string {
+	if len(args) >= 2 && args[0] == "export" && args[1] == "packets" {
+		return translatePackets(args)
+	}
 	if len(args) < 2 || args[0] != "export" || args[1] != "wireguard" {
 		return args
 	}

@@ -26,7 +26,7 @@ const maxHistory = 24
 type half struct {
 	packets, bytes, payload         uint64
 	retransmitted, outOfOrder, zero uint64
-	next, holeFrom, holeTo          uint32
+	next, holeFrom, holeTo, isn     uint32
 	started, syn, fin, rst, zeroed  bool
 }
 
@@ -43,6 +43,11 @@ type conn struct {
 	historySeen        uint32 // letters that are in history, one bit each and side
 	prev, after        *conn  // by the time of the last packet
 	list               *connList
+	tap                *tap   // what reads the payload, if anything does
+	service            string // the protocol found
+	tries              uint8  // segments or datagrams in which no protocol was found
+	talked             uint64 // bytes accounted to the talkers
+	deaf               bool   // the payload is of no interest, or no longer
 }
 
 // connList is the connections of one timeout, the longest idle first.
@@ -180,7 +185,7 @@ func (t *connTable) track(c *conn, h, o *half, p *packet) {
 	size := uint32(p.length)
 	if p.flags&flagSYN != 0 {
 		size++
-		h.syn = true
+		h.syn, h.isn = true, p.seq
 		if p.flags&flagACK == 0 {
 			c.note('s', fromA, 0)
 			if c.state == stateOther {

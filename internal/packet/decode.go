@@ -84,6 +84,8 @@ type packet struct {
 	icmp      uint16
 	transport bool // ports are known
 	arp       []byte
+	near      []byte // of LLDP or CDP, which nearKind tells
+	nearKind  uint8
 }
 
 // key names a flow from one side. Addresses of IPv4 are mapped to IPv6.
@@ -101,6 +103,15 @@ type decoder struct {
 	bytes   [layers]uint64
 	failed  [failures]uint64
 	frags   fragments
+	trace   bool // keep the headers of each packet
+	marks   []mark
+}
+
+// mark is one header of the packet, see count.
+type mark struct {
+	layer layer
+	size  int
+	data  []byte
 }
 
 func be16(b []byte) uint16 { return binary.BigEndian.Uint16(b) }
@@ -129,16 +140,19 @@ const (
 	etherIPv4     = 0x0800
 	etherIPv6     = 0x86dd
 	etherARP      = 0x0806
+	etherRARP     = 0x8035
 	etherMPLS     = 0x8847
 	etherMPLSMul  = 0x8848
 	etherPPPoE    = 0x8864
 	etherVNTag    = 0x8926
 	etherTransEth = 0x6558
+	etherLLDP     = 0x88cc
 )
 
 // decode reads f into p and returns why it stopped, if it did before the end.
 func (d *decoder) decode(f *frame, p *packet) failure {
 	*p = packet{time: f.time}
+	d.marks = d.marks[:0]
 	fail := d.link(f, p)
 	if fail != failNone {
 		d.failed[fail]++
@@ -146,9 +160,13 @@ func (d *decoder) decode(f *frame, p *packet) failure {
 	return fail
 }
 
-func (d *decoder) count(l layer, n int) {
+// count counts a header at the beginning of b, of n bytes with all it carries.
+func (d *decoder) count(l layer, n int, b []byte) {
 	d.packets[l]++
 	d.bytes[l] += uint64(n)
+	if d.trace && len(d.marks) < cap(d.marks) {
+		d.marks = append(d.marks, mark{l, n, b})
+	}
 }
 
 func (d *decoder) link(f *frame, p *packet) failure {
@@ -216,12 +234,15 @@ func (d *decoder) ethernet(b []byte, wire int, p *packet, depth int) failure {
 	if len(b) < 14 {
 		return failTruncated
 	}
-	d.count(layerEthernet, wire)
+	d.count(layerEthernet, wire, b)
 	kind := be16(b[12:])
 	if kind < 0x600 { // IEEE 802.3: a length, then LLC
-		d.count(layerLLC, wire)
+		d.count(layerLLC, wire, b)
 		if b = b[14:]; len(b) >= 8 && b[0] == 0xaa && b[1] == 0xaa && b[2] == 3 && b[3]|b[4]|b[5] == 0 {
 			return d.ether(be16(b[6:]), b[8:], p, depth+1)
+		}
+		if len(b) >= 8 && b[0] == 0xaa && b[2] == 3 && b[3]|b[4] == 0 && b[5] == 0x0c && be16(b[6:]) == 0x2000 {
+			p.near, p.nearKind = b[8:min(len(b), max(int(kind), 8))], nearCDP // padding does not belong to it
 		}
 		return failNone
 	}
@@ -239,9 +260,9 @@ func (d *decoder) ether(kind uint16, b []byte, p *packet, depth int) failure {
 			if len(b) < 4 {
 				return failTruncated
 			}
-			d.count(layerVLAN, len(b))
+			d.count(layerVLAN, len(b), b)
 			if kind = be16(b[2:]); kind < 0x600 {
-				d.count(layerLLC, len(b)-4)
+				d.count(layerLLC, len(b)-4, b)
 				return failNone
 			}
 			b = b[4:]
@@ -256,19 +277,23 @@ func (d *decoder) ether(kind uint16, b []byte, p *packet, depth int) failure {
 			if len(b) < 8 {
 				return failTruncated
 			}
-			d.count(layerPPPoE, len(b))
+			d.count(layerPPPoE, len(b), b)
 			return d.ppp(b[6:], p, depth+1)
 		case etherTransEth:
 			return d.ethernet(b, len(b), p, depth+1)
-		case etherARP:
-			d.count(layerARP, len(b))
+		case etherARP, etherRARP:
+			d.count(layerARP, len(b), b)
 			if len(b) < 8 {
 				return failTruncated
 			}
 			p.arp = b
 			return failNone
+		case etherLLDP:
+			d.count(layerOther, len(b), b)
+			p.near, p.nearKind = b, nearLLDP
+			return failNone
 		default:
-			d.count(layerOther, len(b))
+			d.count(layerOther, len(b), b)
 			return failNone
 		}
 	}
@@ -289,12 +314,12 @@ func (d *decoder) ppp(b []byte, p *packet, depth int) failure {
 	case 0x281:
 		return d.mpls(b, p, depth)
 	}
-	d.count(layerOther, len(b))
+	d.count(layerOther, len(b), b)
 	return failNone
 }
 
 func (d *decoder) mpls(b []byte, p *packet, depth int) failure {
-	d.count(layerMPLS, len(b))
+	d.count(layerMPLS, len(b), b)
 	for ; depth < maxDepth; depth++ {
 		if len(b) < 5 {
 			return failTruncated

@@ -39,7 +39,7 @@ func (d *decoder) ipv4(b []byte, p *packet, depth int) failure {
 	if head < 20 || total < head {
 		return failLength
 	}
-	d.count(layerIPv4, total)
+	d.count(layerIPv4, total, b)
 	p.ip, p.size = true, total
 	tunnel := p.key.tunnel
 	p.key = key{proto: b[9], tunnel: tunnel}
@@ -78,7 +78,7 @@ func (d *decoder) ipv6(b []byte, p *packet, depth int) failure {
 	if length == 0 && b[6] != protoNone && b[6] != protoHopByHop {
 		length = len(b) - 40
 	}
-	d.count(layerIPv6, 40+length)
+	d.count(layerIPv6, 40+length, b)
 	p.ip, p.size = true, 40+length
 	p.key = key{v6: true, proto: b[6], tunnel: p.key.tunnel}
 	copy(p.key.src[:], b[8:24])
@@ -99,7 +99,7 @@ func (d *decoder) ipv6(b []byte, p *packet, depth int) failure {
 			if len(body) < 8 {
 				return failTruncated
 			}
-			d.count(layerAH, length)
+			d.count(layerAH, length, body)
 			n = 8 + int(body[1])*4
 		case protoFragment:
 			if len(body) < 8 {
@@ -146,14 +146,14 @@ func (d *decoder) transport(proto uint8, b []byte, length int, p *packet, depth 
 		if proto == protoICMPv6 {
 			l = layerICMPv6
 		}
-		d.count(l, length)
+		d.count(l, length, b)
 		if len(b) < 4 {
 			return failTruncated
 		}
 		p.icmp = uint16(b[0])<<8 | uint16(b[1])
 		return failNone
 	case protoSCTP:
-		d.count(layerSCTP, length)
+		d.count(layerSCTP, length, b)
 		if len(b) < 12 {
 			return failTruncated
 		}
@@ -168,9 +168,9 @@ func (d *decoder) transport(proto uint8, b []byte, length int, p *packet, depth 
 	case protoGRE:
 		return d.gre(b, p, depth)
 	case protoESP:
-		d.count(layerESP, length)
+		d.count(layerESP, length, b)
 	case protoAH:
-		d.count(layerAH, length)
+		d.count(layerAH, length, b)
 		if len(b) < 12 {
 			return failTruncated
 		}
@@ -184,16 +184,16 @@ func (d *decoder) transport(proto uint8, b []byte, length int, p *packet, depth 
 		p.key.proto = b[0]
 		return d.transport(b[0], b[n:], length-n, p, depth+1)
 	case protoIGMP:
-		d.count(layerIGMP, length)
+		d.count(layerIGMP, length, b)
 	case protoNone:
 	default:
-		d.count(layerOther, length)
+		d.count(layerOther, length, b)
 	}
 	return failNone
 }
 
 func (d *decoder) tcp(b []byte, length int, p *packet) failure {
-	d.count(layerTCP, length)
+	d.count(layerTCP, length, b)
 	if len(b) < 20 {
 		if len(b) >= 4 {
 			p.key.srcPort, p.key.dstPort = be16(b), be16(b[2:])
@@ -208,8 +208,10 @@ func (d *decoder) tcp(b []byte, length int, p *packet) failure {
 		return failLength
 	}
 	if head > len(b) {
+		// Captured in part, but what the connection needs to know is there.
 		p.payload, p.length = nil, length-head
-		return failTruncated
+		d.failed[failTruncated]++
+		return failNone
 	}
 	if p.flags&flagSYN != 0 {
 		p.scale = windowScale(b[20:head])
@@ -240,7 +242,7 @@ func windowScale(o []byte) uint8 {
 }
 
 func (d *decoder) udp(b []byte, length int, p *packet, depth int) failure {
-	d.count(layerUDP, length)
+	d.count(layerUDP, length, b)
 	if len(b) < 8 {
 		return failTruncated
 	}
@@ -261,7 +263,7 @@ func (d *decoder) udp(b []byte, length int, p *packet, depth int) failure {
 	case 4789, 8472:
 		// The flag that says the network's number is valid, and nothing reserved.
 		if len(b) >= 8+14 && b[0]&0x08 != 0 && b[1] == 0 && b[2]|b[3] == 0 && b[7] == 0 {
-			d.count(layerVXLAN, len(b))
+			d.count(layerVXLAN, len(b), b)
 			p.key.tunnel = be32(b[4:]) >> 8
 			return d.ethernet(b[8:], len(b)-8, p, depth+1)
 		}
@@ -271,7 +273,7 @@ func (d *decoder) udp(b []byte, length int, p *packet, depth int) failure {
 			if head > len(b) {
 				return failNone
 			}
-			d.count(layerGeneve, len(b))
+			d.count(layerGeneve, len(b), b)
 			p.key.tunnel = be32(b[4:]) >> 8
 			return d.ether(be16(b[2:]), b[head:], p, depth+1)
 		}
@@ -280,7 +282,7 @@ func (d *decoder) udp(b []byte, length int, p *packet, depth int) failure {
 }
 
 func (d *decoder) gre(b []byte, p *packet, depth int) failure {
-	d.count(layerGRE, len(b))
+	d.count(layerGRE, len(b), b)
 	if len(b) < 4 {
 		return failTruncated
 	}

@@ -8,11 +8,16 @@ import (
 	"time"
 
 	"github.com/gopacket/gopacket/afpacket"
+	sys "golang.org/x/sys/unix"
+
+	"github.com/orielhq/oriel/internal/packet/filter"
 )
 
 // device is an AF_PACKET ring (TPACKET_V3) on one interface.
 type device struct {
 	name          string
+	worker        int // which of the interface's
+	closed        bool
 	ring          *afpacket.TPacket
 	snap          int
 	link          uint16
@@ -21,19 +26,27 @@ type device struct {
 
 func openDevice(cfg Config, name string, worker int) (*device, error) {
 	iface, err := net.InterfaceByName(name)
+	if err == nil && iface.Flags&net.FlagUp == 0 {
+		err = sys.ENETDOWN
+	}
 	if err != nil {
 		return nil, fmt.Errorf("open ring %s: %w", name, err)
 	}
 	const block = 1 << 20
 	ring, err := afpacket.NewTPacket(afpacket.OptInterface(name), afpacket.TPacketVersion3, afpacket.SocketRaw,
 		afpacket.OptFrameSize(1<<16), afpacket.OptBlockSize(block), afpacket.OptNumBlocks(max(int(cfg.RingSize)/block, 1)),
-		afpacket.OptBlockTimeout(64*time.Millisecond), afpacket.OptPollTimeout(200*time.Millisecond))
+		afpacket.OptBlockTimeout(64*time.Millisecond), afpacket.OptPollTimeout(200*time.Millisecond),
+		afpacket.OptAddVLANHeader(true))
 	if err != nil {
 		return nil, fmt.Errorf("open ring %s: %w", name, err)
 	}
-	d := &device{name: name, ring: ring, snap: cfg.SnapLength, link: linkEthernet}
+	d := &device{name: name, ring: ring, worker: worker, snap: cfg.SnapLength, link: linkEthernet}
 	if len(iface.HardwareAddr) == 0 && iface.Flags&net.FlagLoopback == 0 {
 		d.link = linkRaw // a tunnel
+	}
+	if err := d.filter(cfg.Filter); err != nil {
+		d.close()
+		return nil, err
 	}
 	if cfg.Workers > 1 {
 		if err := ring.SetFanout(afpacket.FanoutHashWithDefrag, uint16(os.Getpid()+iface.Index)); err != nil {
@@ -48,6 +61,21 @@ func openDevice(cfg Config, name string, worker int) (*device, error) {
 		}
 	}
 	return d, nil
+}
+
+// filter has the kernel choose the packets.
+func (d *device) filter(text string) error {
+	if text == "" {
+		return nil
+	}
+	p, err := filter.Compile(text, filter.Options{Link: d.link, Live: true})
+	if err != nil {
+		return err
+	}
+	if err := d.ring.SetBPF(p.Raw); err != nil {
+		return fmt.Errorf("filter %s: %w", d.name, err)
+	}
+	return nil
 }
 
 func (d *device) next(f *frame) error {
@@ -65,10 +93,19 @@ func (d *device) next(f *frame) error {
 
 // stats returns the packets the kernel dropped and how often the ring was full.
 func (d *device) stats() (drops, freezes uint64) {
+	if d.closed {
+		return d.drops, d.freeze
+	}
 	if _, s, err := d.ring.SocketStats(); err == nil {
 		d.drops, d.freeze = uint64(s.Drops()), uint64(s.QueueFreezes())
 	}
 	return d.drops, d.freeze
 }
 
-func (d *device) close() { d.ring.Close() }
+// close may be called twice.
+func (d *device) close() {
+	if !d.closed {
+		d.closed = true
+		d.ring.Close()
+	}
+}

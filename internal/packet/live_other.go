@@ -7,7 +7,10 @@ import (
 	"runtime"
 )
 
-type device struct{ name string }
+type device struct {
+	name   string
+	worker int
+}
 
 func openDevice(_ Config, name string, _ int) (*device, error) {
 	return nil, fmt.Errorf("open ring %s: no live capture on %s", name, runtime.GOOS)

@@ -34,9 +34,14 @@ var (
 	recordsDesc     = desc("oriel_packets_records_total", "Records made.", "interface")
 	recordErrorDesc = desc("oriel_packets_record_errors_total", "Records lost as they could not be written.", "interface")
 
+	filteredDesc = desc("oriel_packets_filtered_total", "Packets of files that the filter leaves out; the kernel does not count those of interfaces.", "interface")
+	reopenedDesc = desc("oriel_packets_interface_reopened_total", "How often an interface that had gone away could be captured from again.", "interface")
+	upDesc       = desc("oriel_packets_interface_up", "Whether the interface can be captured from (1) or not (0).", "interface")
+
 	ncUptime    = desc("nc_uptime", "Number of seconds since the last restart")
 	ncPackets   = desc("nc_numpackets", "Number of packets since the last restart")
 	ncProtocols = desc("nc_protocols_total", "Counter for all protocols encountered during parsing the network traffic", "Protocol")
+	ncUnknown   = desc("nc_unknown_protocols_total", "Counter for all unknown protocols encountered during parsing the network traffic", "Protocol")
 	ncErrors    = desc("nc_decoding_errors_total", "Counter for all decoding errors", "Protocol", "Error")
 )
 
@@ -66,6 +71,10 @@ func (m *Monitor) Collect(_ context.Context, ch chan<- prometheus.Metric) error 
 		}
 		s.add(w)
 	}
+	if m.recorder != nil {
+		m.recorder.collect(ch)
+	}
+	m.collectNetcap(workers, ch)
 	var packets uint64
 	var seen [layers]uint64
 	var failed [failures]uint64
@@ -79,6 +88,8 @@ func (m *Monitor) Collect(_ context.Context, ch chan<- prometheus.Metric) error 
 			failed[i] += n
 		}
 	}
+	m.collectAlerts(ch)
+	m.talkers.collect(ch)
 	if m.cfg.Netcap {
 		ch <- prometheus.MustNewConstMetric(ncUptime, prometheus.GaugeValue, time.Since(m.start).Seconds())
 		ch <- prometheus.MustNewConstMetric(ncPackets, prometheus.GaugeValue, float64(packets))
@@ -87,6 +98,7 @@ func (m *Monitor) Collect(_ context.Context, ch chan<- prometheus.Metric) error 
 				ch <- prometheus.MustNewConstMetric(ncProtocols, prometheus.CounterValue, float64(n), ncNames[i])
 			}
 		}
+		ch <- prometheus.MustNewConstMetric(ncUnknown, prometheus.CounterValue, float64(seen[layerOther]), "Unknown")
 		for i, n := range failed {
 			if n > 0 {
 				ch <- prometheus.MustNewConstMetric(ncErrors, prometheus.CounterValue, float64(n), "Packet", failureNames[i])
@@ -94,6 +106,19 @@ func (m *Monitor) Collect(_ context.Context, ch chan<- prometheus.Metric) error 
 		}
 	}
 	return nil
+}
+
+// collectNetcap sends netcap's counters of records, of all workers together.
+func (m *Monitor) collectNetcap(workers []*worker, ch chan<- prometheus.Metric) {
+	all := newNetcapSeries(m.cfg.NetcapSeries, false)
+	for _, w := range workers {
+		w.mu.Lock()
+		if w.netcap != nil {
+			all.add(w.netcap)
+		}
+		w.mu.Unlock()
+	}
+	all.send(ch)
 }
 
 func (s *total) add(w *worker) {
@@ -104,6 +129,12 @@ func (s *total) add(w *worker) {
 	s.kernelDrops += w.kernelDrops
 	s.kernelFreeze += w.kernelFreeze
 	s.records += w.records
+	s.filtered += w.filtered
+	if w.device != nil {
+		s.device = w.device
+	}
+	s.reopened += w.reopened
+	s.down += w.down
 	s.recordErrors += w.recordErrors
 	for i := range layers {
 		s.dec.packets[i] += w.dec.packets[i]
@@ -112,6 +143,7 @@ func (s *total) add(w *worker) {
 	for i := range failures {
 		s.dec.failed[i] += w.dec.failed[i]
 	}
+	s.talk.add(&w.talk)
 	s.dec.frags.seen += w.dec.frags.seen
 	s.dec.frags.done += w.dec.frags.done
 	s.dec.frags.lost += w.dec.frags.lost
@@ -131,6 +163,8 @@ func (s *total) add(w *worker) {
 	for i, n := range o.handshakeBuckets {
 		t.handshakeBuckets[i] += n
 	}
+	s.streams.add(&w.streams, &w.budget)
+	s.serviceStats.add(&w.serviceStats)
 }
 
 func (s *total) send(iface string, ch chan<- prometheus.Metric) {
@@ -172,6 +206,15 @@ func (s *total) send(iface string, ch chan<- prometheus.Metric) {
 	counter(fragmentsDesc, s.dec.frags.seen)
 	counter(assembledDesc, s.dec.frags.done)
 	counter(lostDesc, s.dec.frags.lost)
+	counter(filteredDesc, s.filtered)
+	counter(reopenedDesc, s.reopened)
+	if s.device != nil {
+		ch <- prometheus.MustNewConstMetric(upDesc, prometheus.GaugeValue, float64(1-min(s.down, 1)), iface)
+	}
 	counter(recordsDesc, s.records)
 	counter(recordErrorDesc, s.recordErrors)
+	out := sender{iface, ch}
+	s.streams.send(out)
+	s.serviceStats.send(out)
+	s.talk.send(out)
 }

@@ -14,11 +14,14 @@ import (
 	"log/slog"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"github.com/orielhq/oriel/internal/conf"
+	"github.com/orielhq/oriel/internal/packet/detect"
+	"github.com/orielhq/oriel/internal/packet/filter"
 )
 
 // Config is the section `packets` of the configuration file.
@@ -43,13 +46,34 @@ type Config struct {
 	ActiveTimeout conf.Duration `yaml:"active_timeout"`
 	// Netcap adds netcap's own metrics (nc_...), with its labels as far as they are bounded.
 	Netcap bool `yaml:"netcap"`
+	// NetcapSeries adds netcap's counters of records (nc_tcp, nc_dns, ...) with all their labels,
+	// addresses among them, as so many series each; the rest is folded into one. 0: none.
+	NetcapSeries int `yaml:"netcap_series"`
+	// NetcapEntropy measures the entropy of what Ethernet, IP, TCP and UDP carry.
+	NetcapEntropy bool `yaml:"netcap_entropy"`
+	// Filter is tcpdump's expression of the packets to look at.
+	Filter string `yaml:"filter"`
+	// Replay gives the packets of files their original distance in time; ReplaySpeed
+	// is how many times faster.
+	Replay      bool    `yaml:"replay"`
+	ReplaySpeed float64 `yaml:"replay_speed"`
+	// Loop reads the files again and again, with the times of now; for demonstrations.
+	Loop bool `yaml:"loop"`
+	// Records says which records are written, and how.
+	Records Records `yaml:"records"`
+	// Detections tell what is made an alert.
+	Detections detect.Config `yaml:"detections"`
+	// TopTalkers makes labels of the addresses with the most traffic, as many; 0: none.
+	TopTalkers int `yaml:"top_talkers"`
 }
 
 // Default is what a section without keys means.
 func Default() Config {
 	return Config{
-		Promiscuous: true, SnapLength: 65535, Workers: 1, RingSize: 16 << 20, MemoryBudget: 128 << 20,
+		Promiscuous: true, SnapLength: 65535, Workers: 1, RingSize: 16 << 20, MemoryBudget: 96 << 20,
 		IdleTimeout: conf.Duration(5 * time.Minute), ActiveTimeout: conf.Duration(time.Minute), Netcap: true,
+		ReplaySpeed: 1, Records: DefaultRecords(),
+		Detections: detect.Default(),
 	}
 }
 
@@ -89,21 +113,50 @@ func (c *Config) Validate() error {
 		return conf.Field("idle_timeout", "%s is less than 1s", c.IdleTimeout)
 	case c.ActiveTimeout.Std() < time.Second:
 		return conf.Field("active_timeout", "%s is less than 1s", c.ActiveTimeout)
+	case c.NetcapSeries < 0 || c.NetcapSeries > 100_000:
+		return conf.Field("netcap_series", "%d is not between 0 and 100000", c.NetcapSeries)
+	case !(c.ReplaySpeed > 0 && c.ReplaySpeed <= 1e6):
+		return conf.Field("replay_speed", "%g is not between 0 and 1000000", c.ReplaySpeed)
+	case c.Loop && !c.Replay:
+		return conf.Field("loop", "wants replay")
 	}
-	return nil
+	if _, err := filter.Compile(c.Filter, filter.Options{Link: linkEthernet}); err != nil {
+		return conf.Field("filter", "%w", err)
+	}
+	if err := c.Records.Validate(); err != nil {
+		return err
+	}
+	if c.TopTalkers < 0 || c.TopTalkers > maxTalkers {
+		return conf.Field("top_talkers", "%d is not between 0 and %d", c.TopTalkers, maxTalkers)
+	}
+	err := c.Detections.Validate()
+	if field := (*conf.FieldError)(nil); errors.As(err, &field) {
+		return &conf.FieldError{Path: "detections." + field.Path, Err: field.Err}
+	}
+	return err
 }
 
-// A RecordFunc takes one record, a *Connection, which is the callee's. Several
-// workers may call it at once; an error is counted and the record lost.
-type RecordFunc func(record any) error
+// A RecordFunc takes one record, which is the callee's. Several workers may
+// call it at once; an error is counted and the record lost.
+type RecordFunc func(r Record) error
 
 // Monitor reads packets. Make one with New; its methods may be called concurrently.
 type Monitor struct {
-	cfg    Config
-	log    *slog.Logger
-	record RecordFunc
-	stdin  io.Reader
-	start  time.Time
+	cfg     Config
+	log     *slog.Logger
+	record  RecordFunc
+	stdin   io.Reader
+	start   time.Time
+	detect  *detect.Detector
+	talkers *talkers
+
+	alertsLost atomic.Uint64 // records of alerts that could not be written
+
+	recorder  *Recorder    // nil if the records are somebody else's business
+	fileBytes atomic.Int64 // read of the files
+	fileTotal atomic.Int64
+	dump      io.Writer // nil: audit records are not printed
+	dumpLine  []byte
 
 	mu      sync.Mutex // guards workers and devices
 	workers []*worker
@@ -115,7 +168,9 @@ func New(cfg Config, record RecordFunc, log *slog.Logger) (*Monitor, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	return &Monitor{cfg: cfg, log: log, record: record, stdin: os.Stdin, start: time.Now()}, nil
+	m := &Monitor{cfg: cfg, log: log, record: record, stdin: os.Stdin, start: time.Now(), talkers: newTalkers(cfg.TopTalkers)}
+	m.detect = detect.New(cfg.Detections, m.alert)
+	return m, nil
 }
 
 // Open takes hold of the interfaces.
@@ -141,6 +196,21 @@ func (m *Monitor) Open(ctx context.Context) error {
 // Run reads the files, then what the interfaces yield until ctx is done.
 // A file that cannot be read is logged and counted.
 func (m *Monitor) Run(ctx context.Context) error {
+	if m.recorder == nil {
+		return m.capture(ctx)
+	}
+	done, written := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(written)
+		m.recorder.run(ctx, done)
+	}()
+	err := m.capture(ctx)
+	close(done)
+	<-written
+	return err
+}
+
+func (m *Monitor) capture(ctx context.Context) error {
 	m.mu.Lock()
 	devices := m.devices
 	m.devices = nil
@@ -152,8 +222,8 @@ func (m *Monitor) Run(ctx context.Context) error {
 		w.device = d
 		group.Go(func() error {
 			defer w.finish()
-			defer d.close()
-			return w.live(ctx, d)
+			w.live(ctx, d, func() (*device, error) { return openDevice(m.cfg, d.name, d.worker) })
+			return nil
 		})
 	}
 	group.Go(func() error {
@@ -170,6 +240,7 @@ func (m *Monitor) Run(ctx context.Context) error {
 
 func (m *Monitor) newWorker(iface string, budget int64) *worker {
 	w := newWorker(m.cfg, iface, budget, m.record, m.log)
+	w.detect, w.talkers = m.detect, m.talkers
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.workers = append(m.workers, w)

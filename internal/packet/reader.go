@@ -38,6 +38,7 @@ var (
 type reader struct {
 	in    *bufio.Reader
 	close func()
+	other bool // it is no capture; audit records, perhaps
 	buf   []byte
 	order binary.ByteOrder
 	next  func(*frame) error
@@ -87,11 +88,27 @@ func newReader(in io.Reader) (*reader, error) {
 		r.next = r.nextBlock
 		return r, nil
 	}
+	if !isPcap(magic) {
+		r.other = true
+		r.next = func(*frame) error { return errNotCapture }
+		return r, nil
+	}
 	if err := r.openPcap(); err != nil {
 		r.close()
 		return nil, err
 	}
 	return r, nil
+}
+
+// isPcap tells whether a file begins as one of the kinds of pcap that openPcap reads.
+func isPcap(magic []byte) bool {
+	for _, n := range [...]uint32{binary.LittleEndian.Uint32(magic), binary.BigEndian.Uint32(magic)} {
+		switch n {
+		case 0xa1b2c3d4, 0xa1b23c4d, 0xa1b2cd34, 0x1c0001ab, 0x1c0001ac:
+			return true
+		}
+	}
+	return false
 }
 
 func noEOF(err error) error {

@@ -7,39 +7,36 @@ import (
 	"encoding/hex"
 	"hash/fnv"
 	"net/netip"
-	"time"
 )
 
 // Connection is one connection, or what is known of it so far when Ended is
 // false. Orig is the side that began.
 type Connection struct {
-	Time              time.Time `parquet:"time,timestamp(nanosecond)"`
-	UID               string    `parquet:"uid"`
-	CommunityID       string    `parquet:"community_id"`
-	OrigAddr          string    `parquet:"orig_addr"`
-	OrigPort          uint16    `parquet:"orig_port"`
-	RespAddr          string    `parquet:"resp_addr"`
-	RespPort          uint16    `parquet:"resp_port"`
-	Proto             string    `parquet:"proto,dict"`
-	Tunnel            uint32    `parquet:"tunnel"`
-	DurationNanos     int64     `parquet:"duration_ns"`
-	State             string    `parquet:"state,dict"`
-	History           string    `parquet:"history"`
-	HandshakeNanos    int64     `parquet:"handshake_ns"`
-	OrigPackets       uint64    `parquet:"orig_packets"`
-	OrigBytes         uint64    `parquet:"orig_bytes"` // of IP packets
-	OrigPayload       uint64    `parquet:"orig_payload"`
-	RespPackets       uint64    `parquet:"resp_packets"`
-	RespBytes         uint64    `parquet:"resp_bytes"`
-	RespPayload       uint64    `parquet:"resp_payload"`
-	OrigRetransmitted uint64    `parquet:"orig_retransmitted"`
-	RespRetransmitted uint64    `parquet:"resp_retransmitted"`
-	OrigOutOfOrder    uint64    `parquet:"orig_out_of_order"`
-	RespOutOfOrder    uint64    `parquet:"resp_out_of_order"`
-	OrigZeroWindows   uint64    `parquet:"orig_zero_windows"`
-	RespZeroWindows   uint64    `parquet:"resp_zero_windows"`
-	Ended             bool      `parquet:"ended"`
+	Flow
+	Proto             string `parquet:"proto,dict"`
+	Tunnel            uint32 `parquet:"tunnel"`
+	DurationNanos     int64  `parquet:"duration_ns"`
+	State             string `parquet:"state,dict"`
+	History           string `parquet:"history"`
+	HandshakeNanos    int64  `parquet:"handshake_ns"`
+	OrigPackets       uint64 `parquet:"orig_packets"`
+	OrigBytes         uint64 `parquet:"orig_bytes"` // of IP packets
+	OrigPayload       uint64 `parquet:"orig_payload"`
+	RespPackets       uint64 `parquet:"resp_packets"`
+	RespBytes         uint64 `parquet:"resp_bytes"`
+	RespPayload       uint64 `parquet:"resp_payload"`
+	OrigRetransmitted uint64 `parquet:"orig_retransmitted"`
+	RespRetransmitted uint64 `parquet:"resp_retransmitted"`
+	OrigOutOfOrder    uint64 `parquet:"orig_out_of_order"`
+	RespOutOfOrder    uint64 `parquet:"resp_out_of_order"`
+	OrigZeroWindows   uint64 `parquet:"orig_zero_windows"`
+	RespZeroWindows   uint64 `parquet:"resp_zero_windows"`
+	Service           string `parquet:"service,dict"` // the protocol found in the payload
+	Ended             bool   `parquet:"ended"`
 }
+
+// Kind is the table.
+func (*Connection) Kind() string { return "connection" }
 
 func (k *key) addr(raw [16]byte) netip.Addr {
 	if k.v6 {
@@ -98,15 +95,13 @@ func (k *key) communityID() string {
 
 func (c *conn) record(ended bool) *Connection {
 	return &Connection{
-		Time: time.Unix(0, c.first).UTC(), UID: c.uid(), CommunityID: c.key.communityID(),
-		OrigAddr: c.key.addr(c.key.src).String(), OrigPort: c.key.srcPort,
-		RespAddr: c.key.addr(c.key.dst).String(), RespPort: c.key.dstPort,
+		Flow:  c.flow(c.first),
 		Proto: protoName(c.key.proto), Tunnel: c.key.tunnel, DurationNanos: c.last - c.first,
 		State: stateNames[c.state], History: string(c.history[:c.historyLen]), HandshakeNanos: c.rtt,
 		OrigPackets: c.a.packets, OrigBytes: c.a.bytes, OrigPayload: c.a.payload,
 		RespPackets: c.b.packets, RespBytes: c.b.bytes, RespPayload: c.b.payload,
 		OrigRetransmitted: c.a.retransmitted, RespRetransmitted: c.b.retransmitted,
 		OrigOutOfOrder: c.a.outOfOrder, RespOutOfOrder: c.b.outOfOrder,
-		OrigZeroWindows: c.a.zero, RespZeroWindows: c.b.zero, Ended: ended,
+		OrigZeroWindows: c.a.zero, RespZeroWindows: c.b.zero, Service: c.service, Ended: ended,
 	}
 }

@@ -3,13 +3,12 @@ package packet
 import (
 	"context"
 	"errors"
-	"io"
-	"io/fs"
 	"log/slog"
-	"os"
-	"path/filepath"
 	"sync"
 	"time"
+
+	"github.com/orielhq/oriel/internal/packet/detect"
+	"github.com/orielhq/oriel/internal/packet/filter"
 )
 
 // worker decodes the packets of one source. Its lock is taken once per packet
@@ -30,11 +29,41 @@ type worker struct {
 	kernelFreeze uint64
 	recordErrors uint64
 	records      uint64
+	layers       *layerRecords // nil unless records of single headers are written
+	netcap       *netcapSeries // nil unless its counters are asked for
+	filters      map[uint16]*filter.Program
+	filtered     uint64 // packets that the filter leaves out
+	down         uint64 // 1: the interface is away
+	reopened     uint64
+	goneDrops    uint64 // of devices closed since
+	goneFreezes  uint64
+	protocols    []protocol
+	budget       budget
+	streams      reassembly
+	serviceStats
+	products map[hostProduct]struct{} // reported
+	freeTap  *tap
+	current  *conn // whose analyzer is at work
+	talk     talk
+	detect   *detect.Detector // nil: nothing is detected
+	talkers  *talkers         // nil: not wanted
 }
 
 func newWorker(cfg Config, iface string, budget int64, record RecordFunc, log *slog.Logger) *worker {
 	w := &worker{iface: iface, record: record, log: log}
 	w.dec.frags.limit = int(budget / 8)
+	w.layers = newLayerRecords(cfg.Records.kinds())
+	if cfg.NetcapSeries > 0 {
+		w.netcap = newNetcapSeries(cfg.NetcapSeries, cfg.NetcapEntropy)
+	}
+	if w.dec.trace = w.layers != nil || w.netcap != nil; w.dec.trace {
+		w.dec.marks = make([]mark, 0, 2*maxDepth)
+	}
+	if cfg.Filter != "" {
+		w.filters = map[uint16]*filter.Program{}
+	}
+	w.protocols = protocolTable()
+	w.budget.limit = int(budget / 4)
 	w.table = connTable{
 		byKey: map[key]*conn{}, limit: int(max(budget/2/connCost, 64)),
 		idle: int64(cfg.IdleTimeout), active: int64(cfg.ActiveTimeout), end: w.report,
@@ -43,11 +72,27 @@ func newWorker(cfg Config, iface string, budget int64, record RecordFunc, log *s
 }
 
 func (w *worker) report(c *conn, ended bool) {
+	w.talked(c)
+	if ended {
+		w.hangUp(c, c.last)
+		w.over(c)
+	}
+	if w.record != nil || w.netcap != nil {
+		w.emit(c.record(ended))
+	}
+}
+
+// emit hands a record on.
+func (w *worker) emit(r Record) {
+	w.observe(r)
+	if w.netcap != nil && w.netcap.limit > 0 && !isLayer(r) {
+		w.netcap.message(r)
+	}
 	if w.record == nil {
 		return
 	}
 	w.records++
-	if err := w.record(c.record(ended)); err != nil {
+	if err := w.record(r); err != nil {
 		w.recordErrors++
 	}
 }
@@ -59,14 +104,43 @@ func (w *worker) take(f *frame) {
 	defer func() {
 		if recover() != nil {
 			w.dec.failed[failPanic]++
+			w.giveUp()
 		}
 	}()
 	w.packets++
 	w.wire += uint64(f.wire)
 	p := &w.pkt
 	fail := w.dec.decode(f, p)
+	if w.dec.trace {
+		w.traced(p)
+	}
 	if p.ip && fail == failNone && p.transport || p.ip && (p.key.proto == protoICMP || p.key.proto == protoICMPv6) {
-		w.table.add(p)
+		c := w.table.add(p)
+		w.watch(c, p)
+		w.feed(c, p)
+	} else if p.arp != nil {
+		w.arp(p)
+	} else if p.near != nil {
+		w.announced(p)
+	}
+}
+
+// giveUp forgets the analyzer that panicked; it has one chance to give back what it holds.
+func (w *worker) giveUp() {
+	defer func() { _ = recover() }()
+	if c := w.current; c != nil {
+		w.current = nil
+		w.drop(c, c.last)
+	}
+}
+
+// traced makes of the headers of a packet what is asked for.
+func (w *worker) traced(p *packet) {
+	if w.layers != nil && w.record != nil {
+		w.layers.emit(p.time, w.dec.marks, w.emit)
+	}
+	if w.netcap != nil {
+		w.netcap.packet(w.dec.marks)
 	}
 }
 
@@ -75,94 +149,77 @@ func (w *worker) finish() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.table.flush()
+	w.tick(0, true)
 }
 
-// live takes what the device yields until ctx is done.
-func (w *worker) live(ctx context.Context, d *device) error {
+// reopenPause is how long to wait before an interface that went away is tried again.
+const reopenPause = 250 * time.Millisecond
+
+// live takes what the device yields until ctx is done. When its interface goes
+// away, it waits for it to come back.
+func (w *worker) live(ctx context.Context, d *device, reopen func() (*device, error)) {
 	var f frame
 	last := time.Now()
+	defer func() { d.close() }()
 	for ctx.Err() == nil {
 		err := d.next(&f)
-		if err == nil {
+		switch {
+		case err == nil:
 			w.take(&f)
-		} else if !errors.Is(err, errNothing) {
-			return err
+		case !errors.Is(err, errNothing):
+			w.log.Warn("interface lost", "interface", w.iface, "err", err)
+			w.gone(d)
+			if d = w.await(ctx, d, reopen); ctx.Err() != nil {
+				return
+			}
+			w.log.Info("interface is back", "interface", w.iface)
 		}
 		if now := time.Now(); err != nil || now.Sub(last) > time.Second {
 			last = now
 			w.mu.Lock()
 			w.table.expire(now.UnixNano())
-			w.kernelDrops, w.kernelFreeze = d.stats()
+			w.tick(now.UnixNano(), false)
+			drops, freezes := d.stats()
+			w.kernelDrops, w.kernelFreeze = w.goneDrops+drops, w.goneFreezes+freezes
 			w.mu.Unlock()
 		}
 	}
-	return nil
+}
+
+// gone keeps the counters of a device that is closed.
+func (w *worker) gone(d *device) {
+	drops, freezes := d.stats()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.goneDrops, w.goneFreezes = w.goneDrops+drops, w.goneFreezes+freezes
+	w.kernelDrops, w.kernelFreeze = w.goneDrops, w.goneFreezes
+	w.down = 1
+}
+
+// await opens the device again, as soon as that is possible.
+func (w *worker) await(ctx context.Context, d *device, reopen func() (*device, error)) *device {
+	d.close()
+	tick := time.NewTicker(reopenPause)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return d
+		case now := <-tick.C:
+			w.mu.Lock()
+			w.table.expire(now.UnixNano())
+			w.mu.Unlock()
+		}
+		fresh, err := reopen()
+		if err != nil {
+			continue
+		}
+		w.mu.Lock()
+		w.device, w.down, w.reopened = fresh, 0, w.reopened+1
+		w.mu.Unlock()
+		return fresh
+	}
 }
 
 // errNothing is what a device says when no packet came for a while.
 var errNothing = errors.New("no packet")
-
-// readFiles reads all files and directories, one after the other.
-func (m *Monitor) readFiles(ctx context.Context, w *worker) error {
-	for _, name := range m.cfg.Files {
-		if name == "-" {
-			m.readOne(ctx, w, name, m.stdin)
-			continue
-		}
-		err := filepath.WalkDir(name, func(path string, d fs.DirEntry, err error) error {
-			if ctx.Err() != nil {
-				return ctx.Err()
-			}
-			if err != nil {
-				m.unreadable(w, path, err)
-				return nil
-			}
-			if d.IsDir() || (!d.Type().IsRegular() && path != name) {
-				return nil
-			}
-			file, err := os.Open(path) //nolint:gosec // the operator names the folder
-			if err != nil {
-				m.unreadable(w, path, err)
-				return nil
-			}
-			defer func() { _ = file.Close() }()
-			m.readOne(ctx, w, path, file)
-			return nil
-		})
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (m *Monitor) unreadable(w *worker, path string, err error) {
-	m.log.Warn("capture not read to its end", "file", path, "err", err)
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.dec.failed[failFile]++
-}
-
-// readOne reads one capture. The connections of a file end with it.
-func (m *Monitor) readOne(ctx context.Context, w *worker, path string, in io.Reader) {
-	defer w.finish()
-	r, err := newReader(in)
-	if err != nil {
-		m.unreadable(w, path, err)
-		return
-	}
-	defer r.close()
-	var f frame
-	for n := 0; ; n++ {
-		if n&1023 == 0 && ctx.Err() != nil {
-			return
-		}
-		if err := r.next(&f); err != nil {
-			if !errors.Is(err, io.EOF) {
-				m.unreadable(w, path, err)
-			}
-			return
-		}
-		w.take(&f)
-	}
-}

@@ -1,0 +1,15 @@
+package packet
+
+// protocolTable lists what is looked for in connections.
+func protocolTable() []protocol {
+	return append(datagramProtocols(), streamProtocols()...)
+}
+
+func streamProtocols() []protocol {
+	return []protocol{
+		{"tls", protoTCP, []uint16{443, 465, 636, 853, 990, 993, 995, 8443}, matchTLS, openTLS},
+		{"http", protoTCP, []uint16{80, 3128, 8000, 8080}, matchHTTP, openHTTP},
+		{"quic", protoUDP, []uint16{443, 853, 8443}, matchQUIC, openQUIC},
+		{"ssh", protoTCP, []uint16{22, 2222}, matchSSH, openSSH},
+	}
+}

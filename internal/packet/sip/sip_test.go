@@ -1,0 +1,63 @@
+package sip
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+const (
+	invite = "INVITE sip:bob:hunter2@biloxi.example.com SIP/2.0\r\nVia: SIP/2.0/UDP pc33;branch=z9\r\nf: \"Alice\" <sip:alice@atlanta.example.com>;tag=1928301774\r\n" +
+		"To: Bob\r\n <sip:bob@biloxi.example.com>\r\nCall-ID: a84b4c76e66710\r\nCSeq: 314159 INVITE\r\nAuthorization: Digest response=\"secret\"\r\n" +
+		"User-Agent: phone/1\r\nContent-Type: application/sdp\r\nContent-Length: 22\r\n\r\nv=0\r\nm=audio 1 RTP 0\r\n"
+	ok = "SIP/2.0 200 OK\r\nCSeq: 314159 INVITE\r\nCall-ID: a84b4c76e66710\r\nServer: x\x00\xff\r\nContent-Length: 0\r\n\r\nrest"
+)
+
+func TestParse(t *testing.T) {
+	m, n, err := Parse([]byte(invite), false)
+	want := Message{
+		Method: "INVITE", URI: "sip:bob@biloxi.example.com", From: "sip:alice@atlanta.example.com", To: "sip:bob@biloxi.example.com", CallID: "a84b4c76e66710",
+		Sequence: 314159, Agent: "phone/1", Content: "application/sdp", Length: 22, Answered: true, Media: "audio",
+	}
+	if diff := cmp.Diff(want, m); diff != "" || err != nil || n != len(invite) {
+		t.Errorf("Parse = %d, %v (-want +got):\n%s", n, err, diff)
+	}
+	m, n, err = Parse([]byte(ok), false)
+	want = Message{Method: "INVITE", Status: 200, Reason: "OK", CallID: "a84b4c76e66710", Sequence: 314159, Agent: "x?", Length: 0}
+	if diff := cmp.Diff(want, m); diff != "" || err != nil || n != len(ok)-4 {
+		t.Errorf("Parse = %d, %v (-want +got):\n%s", n, err, diff)
+	}
+	if _, n, err := Parse([]byte(invite)[:len(invite)-3], false); n != 0 || err != nil {
+		t.Errorf("Parse of a part = %d, %v; want to wait", n, err)
+	}
+	if _, _, err := Parse([]byte("GET / HTTP/1.1\r\n\r\n"), true); !errors.Is(err, ErrNotSIP) {
+		t.Errorf("Parse of HTTP = %v", err)
+	}
+	if Begins([]byte("OPTIONS * HTTP/1.1\r\n")) || !Begins([]byte(invite)) || !Begins([]byte(ok)) {
+		t.Error("Begins takes HTTP for SIP, or not SIP for SIP")
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	f.Add([]byte(invite), false)
+	f.Add([]byte(ok), true)
+	f.Fuzz(func(t *testing.T, b []byte, whole bool) {
+		m, n, err := Parse(b, whole)
+		if n > len(b) || (err == nil && n == 0 && whole) {
+			t.Errorf("Parse = %d of %d, %v", n, len(b), err)
+		}
+		for _, s := range []string{m.Method, m.URI, m.Reason, m.From, m.To, m.CallID, m.Agent, m.Contact, m.Content, m.Media} {
+			if !utf8.ValidString(s) || len(s) > 8*(maxText+1) || strings.ContainsAny(s, "\x00\r\n") {
+				t.Errorf("text %q", s)
+			}
+		}
+		for _, s := range []string{m.URI, m.From, m.To, m.Contact} {
+			if user, _, ok := strings.Cut(s, "@"); ok && strings.Count(user, ":") > 1 {
+				t.Errorf("%q has a password", s)
+			}
+		}
+	})
+}

@@ -1,0 +1,75 @@
+package packet
+
+import (
+	"strings"
+)
+
+// Software is a product that a host said it runs, once per host and version.
+type Software struct {
+	Flow
+	Host    string `parquet:"host"`
+	Product string `parquet:"product,dict"`
+	Version string `parquet:"version"`
+	Service string `parquet:"service,dict"` // where it was said
+	Banner  string `parquet:"banner"`
+}
+
+// Kind is the table.
+func (*Software) Kind() string { return "software" }
+
+const maxProducts = 8192
+
+type hostProduct struct{ host, banner string }
+
+// software reports what a host's banner says, once.
+func (w *worker) software(at int64, host, banner, service string, c *conn) {
+	if banner == "" {
+		return
+	}
+	k := hostProduct{host, banner}
+	if _, ok := w.products[k]; ok {
+		return
+	}
+	if w.products == nil || len(w.products) >= maxProducts {
+		w.products = map[hostProduct]struct{}{}
+	}
+	w.products[k] = struct{}{}
+	w.clear.products = len(w.products)
+	product, version := parseBanner(banner)
+	if product == "" {
+		return
+	}
+	w.emit(&Software{Flow: c.flow(at), Host: host, Product: product, Version: version, Service: service, Banner: banner})
+}
+
+// browsers hide behind each other's names: the first that is in a user agent is the one.
+var browsers = []string{"Edg/", "EdgA/", "EdgiOS/", "OPR/", "SamsungBrowser/", "Vivaldi/", "YaBrowser/", "FxiOS/", "Firefox/", "CriOS/", "HeadlessChrome/", "Chrome/", "MSIE "}
+
+// parseBanner returns the product and version of a user agent or a server's name.
+func parseBanner(s string) (product, version string) {
+	if strings.HasPrefix(s, "Mozilla/") || strings.HasPrefix(s, "Opera/") {
+		for _, b := range browsers {
+			if i := strings.Index(s, b); i >= 0 {
+				return strings.TrimRight(b, "/ "), upTo(s[i+len(b):], " ;)")
+			}
+		}
+		if i := strings.Index(s, "Version/"); i >= 0 && strings.Contains(s, "Safari/") {
+			return "Safari", upTo(s[i+len("Version/"):], " ;)")
+		}
+	}
+	first := upTo(s, " ;(")
+	product, version, _ = strings.Cut(first, "/")
+	if version == "" { // OpenSSH_9.2p1
+		if p, v, ok := strings.Cut(first, "_"); ok && v != "" && v[0]-'0' < 10 {
+			product, version = p, v
+		}
+	}
+	return product, version
+}
+
+func upTo(s, stop string) string {
+	if i := strings.IndexAny(s, stop); i >= 0 {
+		return s[:i]
+	}
+	return s
+}

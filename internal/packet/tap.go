@@ -1,0 +1,222 @@
+package packet
+
+// Bounds of the search for a connection's protocol.
+const (
+	maxProbe    = 256 // bytes of a direction's beginning
+	maxTries    = 12  // segments
+	maxUDPTries = 4   // datagrams
+)
+
+// tap is what the worker keeps of a connection whose payload is read.
+type tap struct {
+	a    analyzer // nil until the protocol is known
+	dir  [2]stream
+	next *tap // in the list of the free
+}
+
+// tapCost is what a tap is charged for, its analyzer's fixed part included.
+const tapCost = 1024
+
+// feed hands a packet's payload to the connection's analyzer.
+func (w *worker) feed(c *conn, p *packet) {
+	if c.deaf || (c.tap == nil && p.length == 0) {
+		return
+	}
+	orig := c.key == p.key
+	if p.key.proto != protoTCP {
+		if p.key.proto == protoUDP {
+			w.datagram(c, p, orig)
+		}
+		return
+	}
+	s := w.tapOf(c)
+	if s == nil {
+		return
+	}
+	mine, other, h := &s.dir[0], &s.dir[1], &c.a
+	if !orig {
+		mine, other, h = other, mine, &c.b
+	}
+	if p.flags&flagACK != 0 && len(other.held) > 0 {
+		w.acknowledged(c, s, other, p.time, !orig, p.ack)
+	}
+	if c.tap == s && p.length > 0 && p.flags&flagRST == 0 {
+		w.segment(c, s, mine, h, p, orig)
+	}
+	if c.tap == s && (c.state == stateSF || c.state == stateRST || c.state == stateREJ) &&
+		(c.state != stateSF || len(mine.held)+len(other.held) == 0) {
+		w.hangUp(c, p.time)
+	}
+}
+
+func (w *worker) tapOf(c *conn) *tap {
+	if c.tap != nil {
+		return c.tap
+	}
+	if !w.budget.charge(tapCost) {
+		c.deaf = true
+		return nil
+	}
+	s := w.freeTap
+	if s != nil {
+		w.freeTap = s.next
+		a, b := s.dir[0].held[:0], s.dir[1].held[:0]
+		*s = tap{}
+		s.dir[0].held, s.dir[1].held = a, b
+	} else {
+		s = &tap{}
+	}
+	c.tap = s
+	return s
+}
+
+// match finds the protocol of a direction's first bytes.
+func (w *worker) match(k *key, orig bool, first []byte) *protocol {
+	var found *protocol
+	for i := range w.protocols {
+		p := &w.protocols[i]
+		if p.proto != k.proto || (found != nil && !p.at(k)) || !p.match(k, orig, first) {
+			continue
+		}
+		if p.at(k) {
+			return p
+		}
+		found = p
+	}
+	return found
+}
+
+// begin opens the analyzer of a connection whose protocol was found.
+func (w *worker) begin(c *conn, s *tap, p *protocol) {
+	c.service = p.name
+	s.a = p.open(w, c)
+}
+
+// datagram hands UDP's payload on.
+func (w *worker) datagram(c *conn, p *packet, orig bool) {
+	s := c.tap
+	if s == nil {
+		c.tries++
+		found := w.match(&c.key, orig, p.payload)
+		if found == nil {
+			c.deaf = c.tries >= maxUDPTries
+			return
+		}
+		if s = w.tapOf(c); s == nil {
+			return
+		}
+		w.begin(c, s, found)
+	}
+	if len(p.payload) > 0 {
+		w.data(c, s, p.time, orig, p.payload)
+	}
+	if missing := p.length - len(p.payload); missing > 0 && c.tap == s {
+		w.current = c
+		s.a.gap(p.time, orig, missing)
+		w.current = nil
+	}
+}
+
+// probe looks for the protocol of a TCP connection in what a direction begins with.
+func (w *worker) probe(c *conn, s *tap, d *stream, at int64, orig bool, b []byte) {
+	if c.tries++; c.tries > maxTries {
+		w.drop(c, at)
+		return
+	}
+	if d.failed {
+		return
+	}
+	first, rest := b, []byte(nil)
+	if len(d.probe.b) > 0 {
+		n := min(len(b), maxProbe-len(d.probe.b))
+		if !d.probe.add(w, b[:n], maxProbe) {
+			w.drop(c, at)
+			return
+		}
+		first, rest = d.probe.b, b[n:]
+	}
+	found := w.match(&c.key, orig, first)
+	if found == nil {
+		w.unknown(c, s, d, at, orig, first)
+		return
+	}
+	w.begin(c, s, found)
+	other := &s.dir[0]
+	if orig {
+		other = &s.dir[1]
+	}
+	mine, theirs := d.probe, other.probe
+	d.probe, other.probe = buffer{}, buffer{}
+	// What the other side said came first: it is why it is still there.
+	if len(theirs.b) > 0 {
+		w.data(c, s, at, !orig, theirs.b)
+	}
+	for _, part := range [][]byte{first, rest} {
+		if c.tap == s && len(part) > 0 {
+			w.data(c, s, at, orig, part)
+		}
+	}
+	mine.free(w)
+	theirs.free(w)
+}
+
+// unknown keeps a beginning that is of no protocol yet, or gives it up.
+func (w *worker) unknown(c *conn, s *tap, d *stream, at int64, orig bool, first []byte) {
+	h, other := &c.a, &s.dir[1]
+	if !orig {
+		h, other = &c.b, &s.dir[0]
+	}
+	switch {
+	case !h.syn: // the connection was under way: a message may begin with any segment
+		d.probe.free(w)
+	case len(first) >= maxProbe:
+		d.probe.free(w)
+		if d.failed = true; other.failed {
+			w.drop(c, at)
+		}
+	case len(d.probe.b) == 0 && !d.probe.add(w, first, maxProbe):
+		w.drop(c, at)
+	}
+}
+
+func (w *worker) data(c *conn, s *tap, at int64, orig bool, b []byte) {
+	w.current = c
+	more := s.a.data(at, orig, b)
+	w.current = nil
+	if !more && c.tap == s {
+		w.drop(c, at)
+	}
+}
+
+// hangUp ends the reading of a connection's payload; what is held goes before.
+func (w *worker) hangUp(c *conn, at int64) {
+	s := c.tap
+	for i := 0; s != nil && i < len(s.dir); i++ {
+		for d := &s.dir[i]; c.tap == s && len(d.held) > 0; {
+			w.skip(c, s, d, at, i == 0)
+		}
+	}
+	w.drop(c, at)
+}
+
+// drop ends the reading of a connection's payload at once.
+func (w *worker) drop(c *conn, at int64) {
+	s := c.tap
+	c.deaf, c.tap = true, nil
+	if s == nil {
+		return
+	}
+	for i := range s.dir {
+		d := &s.dir[i]
+		w.budget.release(d.bytes)
+		d.bytes, d.held = 0, nil
+		d.probe.free(w)
+	}
+	if s.a != nil {
+		w.current = c
+		s.a.end(at)
+		w.current = nil
+	}
+	s.a, s.next, w.freeTap = nil, w.freeTap, s
+	w.budget.release(tapCost)
+}

@@ -1,0 +1,210 @@
+package packet
+
+import (
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/orielhq/oriel/internal/proctest"
+)
+
+// all reads a file and returns every record.
+func all(t testing.TB, cfg Config, files ...string) (*worker, []Record) {
+	t.Helper()
+	cfg.Files = files
+	var records []Record
+	m, err := New(cfg, func(r Record) error { records = append(records, r); return nil }, quiet())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := m.Run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	w := m.workers[0]
+	if w.budget.used != 0 || w.dec.failed[failPanic] != 0 {
+		t.Errorf("%v: %d bytes charged at the end, %d panics", files, w.budget.used, w.dec.failed[failPanic])
+	}
+	return w, records
+}
+
+// of picks the records of one kind.
+func of[T Record](records []Record) []T {
+	var list []T
+	for _, r := range records {
+		if v, ok := r.(T); ok {
+			list = append(list, v)
+		}
+	}
+	return list
+}
+
+// fields asks tshark for a field of the packets that pass the filter; one that
+// occurs several times in a packet is several lines.
+func fields(t *testing.T, tshark, file, filter string, names ...string) []string {
+	t.Helper()
+	args := []string{"-n", "-r", file, "-2", "-R", filter, "-T", "fields", "-E", "separator=/t", "-E", "aggregator=\x1f"}
+	for _, name := range names {
+		args = append(args, "-e", name)
+	}
+	out, err := exec.CommandContext(t.Context(), tshark, args...).Output()
+	if err != nil {
+		t.Logf("tshark: %v", err) // it also stops at a cut packet
+	}
+	var list []string
+	for line := range strings.Lines(string(out)) {
+		line = strings.TrimRight(line, "\n")
+		columns := strings.Split(line, "\t")
+		first := strings.Split(columns[0], "\x1f")
+		for i := range first {
+			row := make([]string, len(columns))
+			for j, c := range columns {
+				if parts := strings.Split(c, "\x1f"); i < len(parts) {
+					row[j] = parts[i]
+				}
+			}
+			list = append(list, strings.Join(row, "\t"))
+		}
+	}
+	slices.Sort(list)
+	return list
+}
+
+// truth compares, for each capture, what tshark tells with what the records do.
+// known holds the files where they differ, and why we are right.
+func truth(t *testing.T, known map[string]string, theirs func(t *testing.T, tshark, file string) []string, ours func(records []Record) []string) {
+	tshark := proctest.External(t, "tshark")
+	for _, file := range corpus(t, "*") {
+		name := filepath.Base(file)
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, records := all(t, Default(), file)
+			want, got := theirs(t, tshark, file), ours(records)
+			slices.Sort(want)
+			slices.Sort(got)
+			diff := cmp.Diff(want, got)
+			if why, ok := known[name]; ok {
+				if diff == "" {
+					t.Errorf("no difference, though one is known: %s", why)
+				}
+				return
+			}
+			if diff != "" {
+				t.Errorf("%d, tshark has %d (-tshark +ours):\n%s", len(got), len(want), diff)
+			}
+		})
+	}
+}
+
+// retried is why a server's second hello, and the client's, are no second handshake.
+const retried = "a HelloRetryRequest: tshark counts two hellos each way, it is one handshake"
+
+func TestTLSAsTshark(t *testing.T) {
+	truth(t, map[string]string{
+		"ndpi-reddit.pcap":          retried,
+		"ndpi-tls_cipher_lens.pcap": "hellos whose lengths disagree: tshark reads what is left of them, a client's library and we refuse them",
+	},
+		func(t *testing.T, tshark, file string) []string {
+			return fields(t, tshark, file, "tls.handshake.type==1 && tcp && !quic", "tls.handshake.ja3", "tls.handshake.extensions_server_name")
+		},
+		func(records []Record) []string {
+			var list []string
+			for _, r := range of[*TLS](records) {
+				if r.JA3 != "" {
+					list = append(list, r.JA3+"\t"+r.ServerName)
+				}
+			}
+			return list
+		})
+}
+
+func TestTLSAnswersAsTshark(t *testing.T) {
+	truth(t, map[string]string{"ndpi-reddit.pcap": retried},
+		func(t *testing.T, tshark, file string) []string {
+			return fields(t, tshark, file, "tls.handshake.type==2 && tcp && !quic", "tls.handshake.ja3s")
+		},
+		func(records []Record) []string {
+			var list []string
+			for _, r := range of[*TLS](records) {
+				if r.JA3S != "" {
+					list = append(list, r.JA3S)
+				}
+			}
+			return list
+		})
+}
+
+func TestHTTPAsTshark(t *testing.T) {
+	truth(t, map[string]string{"zeek-mixed-vlan-mpls.pcap": "tshark counts a request of HTTP/0.9, which has no version"},
+		func(t *testing.T, tshark, file string) []string {
+			return fields(t, tshark, file, "http.request && tcp", "http.request.method", "http.request.uri", "http.host")
+		},
+		func(records []Record) []string {
+			var list []string
+			for _, r := range of[*HTTP](records) {
+				if r.Method != "" {
+					list = append(list, r.Method+"\t"+r.URI+"\t"+r.Host)
+				}
+			}
+			return list
+		})
+}
+
+func TestHTTPAnswersAsTshark(t *testing.T) {
+	truth(t, map[string]string{"zeek-http-bro.org.pcap": "31 answers are in the payload (tcp.payload[0:5]==48:54:54:50:2f), tshark dissects 30 of them"},
+		func(t *testing.T, tshark, file string) []string {
+			list := fields(t, tshark, file, "http.response && tcp", "http.response.code", "http.content_type")
+			for i, row := range list {
+				status, kind, _ := strings.Cut(row, "\t")
+				list[i] = status + "\t" + mediaType([]byte(kind))
+			}
+			return list
+		},
+		func(records []Record) []string {
+			var list []string
+			for _, r := range of[*HTTP](records) {
+				if r.Status != 0 {
+					list = append(list, strconv.Itoa(int(r.Status))+"\t"+r.ResponseType)
+				}
+			}
+			return list
+		})
+}
+
+func TestQUICAsTshark(t *testing.T) {
+	truth(t, nil,
+		func(t *testing.T, tshark, file string) []string {
+			return fields(t, tshark, file, "quic && tls.handshake.type==1", "tls.handshake.ja3", "tls.handshake.extensions_server_name")
+		},
+		func(records []Record) []string {
+			var list []string
+			for _, r := range of[*QUIC](records) {
+				if r.JA3 != "" {
+					list = append(list, r.JA3+"\t"+r.ServerName)
+				}
+			}
+			return list
+		})
+}
+
+func TestSSHAsTshark(t *testing.T) {
+	truth(t, nil,
+		func(t *testing.T, tshark, file string) []string {
+			return append(fields(t, tshark, file, "ssh.kex.hassh", "ssh.kex.hassh"), fields(t, tshark, file, "ssh.kex.hasshserver", "ssh.kex.hasshserver")...)
+		},
+		func(records []Record) []string {
+			var list []string
+			for _, r := range of[*SSH](records) {
+				for _, h := range []string{r.HASSH, r.HASSHServer} {
+					if h != "" {
+						list = append(list, h)
+					}
+				}
+			}
+			return list
+		})
+}
