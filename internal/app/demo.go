@@ -87,6 +87,7 @@ func demo(ctx context.Context, f serveFlags, out io.Writer, log *slog.Logger) (e
 			}
 		})
 	}
+	f.past = true
 	f.dataDir, f.config = filepath.Join(dir, "data"), filepath.Join(dir, "oriel.yml")
 	text, err := yaml.Marshal(config)
 	if err == nil {
