@@ -102,7 +102,7 @@ func (a *application) handler() http.Handler {
 	mux.HandleFunc("GET /graph", a.graph)
 	mux.Handle("/api/console/", a.whenReady(a.console))
 	mux.Handle("/", a.console)
-	return console.Guard(mux)
+	return console.Guard(ownHosts(a.flags, mux))
 }
 
 // whenReady answers 503 until the storage is open, and after the end has begun.

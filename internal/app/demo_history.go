@@ -15,7 +15,7 @@ const (
 	historySpan  = 3 * time.Hour
 	historyStep  = 15 * time.Second // what Grafana and the console take for granted
 	historyWait  = 12 * time.Second // at most, for every source to answer
-	historyApart = 4 * time.Second
+	historyApart = 6 * time.Second
 )
 
 // backfill stores the hours before the demo began, made of what its collectors show now.

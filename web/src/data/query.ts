@@ -142,7 +142,7 @@ export function sqlFrame(a: SQLAnswer): Frame {
       return type === 'number' ? number(String(v)) : v;
     });
     const labels = c.labels && Object.keys(c.labels).length > 0 ? c.labels : undefined;
-    return { name: c.name, type, values, labels, legend: labels ? Object.values(labels).join(' ') : undefined, config: {} };
+    return { name: c.name, type, values, labels, legend: labels ? Object.values(labels).map((v) => v || '(none)').join(' ') : undefined, config: {} };
   });
   return { ...makeFrame(fields, { refId: a.ref_id }), length: rows.length };
 }

@@ -79,7 +79,7 @@ export default function Explore() {
 
 function panelOf(lang: string, list: string[], view: string, timeColumn: string, metricColumn: string): Panel | undefined {
   if (list.length === 0) return undefined;
-  const base = { id: 1, title: '', gridPos: { x: 0, y: 0, w: 24, h: 12 }, type: view === 'plot' ? 'timeseries' : 'table', options: { legend: { showLegend: true, displayMode: 'table', calcs: ['lastNotNull', 'min', 'max'] }, tooltip: { mode: 'multi', sort: 'desc' } }, fieldConfig: { defaults: { custom: { fillOpacity: 8, showPoints: 'auto' } } } } satisfies Panel;
+  const base = { id: 1, title: '', gridPos: { x: 0, y: 0, w: 24, h: 12 }, type: view === 'plot' ? 'timeseries' : 'table', options: { legend: { showLegend: true, displayMode: 'table', calcs: ['lastNotNull', 'min', 'max'] }, tooltip: { mode: 'multi', sort: 'desc' } }, fieldConfig: { defaults: { unit: 'short', custom: { fillOpacity: 8, showPoints: 'auto' } } } } satisfies Panel;
   if (lang === 'promql') {
     const targets = list.map((expr, i): Target => ({ refId: letters[i]!, expr, instant: view === 'table', format: view === 'table' ? 'table' : undefined }));
     return { ...base, targets, transformations: view === 'table' ? [{ id: 'merge', options: {} }, { id: 'organize', options: { excludeByName: { Time: true } } }] : [] };

@@ -6,7 +6,7 @@ import { Loaded, Page } from '../ui/Data';
 import { useAsync } from '../ui/hooks';
 
 export interface ServerStatus { version: string; revision: string; go_version: string; engine_version: string; instance: string; data_dir: string; ready: boolean; features: string[]; interval_s: number }
-interface Runtime { startTime: string; CWD: string; goroutineCount: number; GOMAXPROCS: number; GOMEMLIMIT: number; storageRetention: string; lastConfigTime: string; reloadConfigSuccess: boolean }
+interface Runtime { startTime: string; CWD: string; goroutineCount: number; GOMAXPROCS: number; GOMEMLIMIT: number; storageRetention: string }
 interface Count { name: string; value: number }
 interface TSDB { headStats: { numSeries: number; chunkCount: number; minTime: number; maxTime: number }; seriesCountByMetricName: Count[]; labelValueCountByLabelName: Count[] }
 
@@ -25,7 +25,7 @@ export function Status() {
     <Page title="Status">
       <div className="cards" style={{ gridTemplateColumns: 'repeat(auto-fit, minmax(min(420px, 100%), 1fr))' }}>
         <div><h2>Program</h2><Loaded of={server}>{(s) => <Pairs rows={[['Version', s.version || 'unknown'], ['Revision', s.revision], ['Go', s.go_version], ['Prometheus library', s.engine_version], ['Instance', s.instance], ['Data directory', s.data_dir], ['Features', s.features.join(', ')], ['Collected every', formatText(s.interval_s, 's')]]} />}</Loaded></div>
-        <div><h2>Engine</h2><Loaded of={runtime}>{(r) => <Pairs rows={[['Started', `${timeText(Date.parse(r.startTime), 'browser')}, ${ago(Date.parse(r.startTime), Date.now())}`], ['Configuration read', `${timeText(Date.parse(r.lastConfigTime), 'browser')}${r.reloadConfigSuccess ? '' : ', not successfully'}`], ['Goroutines', r.goroutineCount], ['Processors', r.GOMAXPROCS], ['Retention', r.storageRetention]]} />}</Loaded></div>
+        <div><h2>Engine</h2><Loaded of={runtime}>{(r) => <Pairs rows={[['Started', `${timeText(Date.parse(r.startTime), 'browser')}, ${ago(Date.parse(r.startTime), Date.now())}`], ['Goroutines', r.goroutineCount], ['Processors', r.GOMAXPROCS], ['Retention', r.storageRetention || '15d, the default']]} />}</Loaded></div>
         <div><h2>Storage</h2><Loaded of={tsdb}>{(t) => <Pairs rows={[['Series', t.headStats.numSeries.toLocaleString('en')], ['Chunks', t.headStats.chunkCount.toLocaleString('en')], ['From', timeText(t.headStats.minTime, 'browser')], ['To', timeText(t.headStats.maxTime, 'browser')]]} />}</Loaded></div>
         <div><h2>Alertmanager</h2><Loaded of={alerts}>{(a) => <Pairs rows={[['Version', a.versionInfo.version], ['Started', ago(Date.parse(a.uptime), Date.now())], ['Cluster', a.cluster.status]]} />}</Loaded></div>
         <div><h2>Largest metrics</h2><Loaded of={tsdb}>{(t) => <Pairs rows={t.seriesCountByMetricName.map((c) => [c.name, c.value.toLocaleString('en')])} />}</Loaded></div>

@@ -5,7 +5,7 @@ import { color as colorOf } from '../format/color';
 import { Legend } from './Legend';
 import { chartOf, options, type Chart } from './chart';
 import { tooltip } from './tooltip';
-import type { PanelProps } from './types';
+import type { Mark, PanelProps } from './types';
 
 const legendRow = 21;
 
@@ -87,16 +87,21 @@ function marks(live: () => PlotProps): uPlot.Plugin {
         ctx.beginPath();
         ctx.rect(bbox.left, bbox.top, bbox.width, bbox.height);
         ctx.clip();
-        for (const m of live().marks) {
+        const list = live().marks;
+        ctx.globalAlpha = 0.07;
+        for (const [from, to, c] of bands(list)) { // one below the other would hide the data
+          const x = u.valToPos(from / 1e3, 'x', true);
+          ctx.fillStyle = colorOf(c, live().look.dark);
+          ctx.fillRect(x, bbox.top, u.valToPos(to / 1e3, 'x', true) - x, bbox.height);
+        }
+        const drawn = new Set<number>();
+        for (const m of list) {
           const x = u.valToPos(m.time / 1e3, 'x', true);
           const c = colorOf(m.color, live().look.dark);
           ctx.strokeStyle = ctx.fillStyle = c;
-          if (m.end && m.end > m.time) {
-            const w = u.valToPos(m.end / 1e3, 'x', true) - x;
-            ctx.globalAlpha = 0.08;
-            ctx.fillRect(x, bbox.top, w, bbox.height);
-          }
-          ctx.globalAlpha = 0.8;
+          if (drawn.has(Math.round(x / (3 * ratio)))) continue; // another one stands there
+          drawn.add(Math.round(x / (3 * ratio)));
+          ctx.globalAlpha = 0.6;
           ctx.setLineDash([4 * ratio, 4 * ratio]);
           ctx.lineWidth = ratio;
           ctx.beginPath();
@@ -114,4 +119,16 @@ function marks(live: () => PlotProps): uPlot.Plugin {
       },
     },
   };
+}
+
+// bands are the times that marks last, put together where they overlap.
+function bands(list: Mark[]): [from: number, to: number, color: string][] {
+  const out: [number, number, string][] = [];
+  for (const m of [...list].sort((a, b) => a.time - b.time)) {
+    if (!m.end || m.end <= m.time) continue;
+    const last = out.at(-1);
+    if (last && m.time <= last[1]) last[1] = Math.max(last[1], m.end);
+    else out.push([m.time, m.end, m.color]);
+  }
+  return out;
 }

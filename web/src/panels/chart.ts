@@ -159,7 +159,7 @@ export function options(chart: Chart, p: PanelProps, font: string, live: () => P
     first = false;
   }
   return {
-    width: p.width, height: p.height, padding: [8, 8, 0, 4], scales, axes, legend: { show: false }, tzDate: dateOf(zone),
+    width: p.width, height: p.height, padding: [8, 18, 0, 4], scales, axes, legend: { show: false }, tzDate: dateOf(zone),
     cursor: {
       sync: { key: p.sync, setSeries: false, scales: ['x', null] as unknown as uPlot.Cursor.Sync['scales'] }, drag: { x: true, y: false, setScale: false }, points: { size: 6 }, focus: { prox: 24 },
     },
