@@ -38,7 +38,7 @@ func TestSettingsHaveNoSecrets(t *testing.T) {
 	cfg, err := parseConfig("oriel.yml", []byte(`
 neuvector: {address: "nv.example:10443", username: monitor, password: hunter2, tls: {insecure_skip_verify: true}}
 influx:
-  outputs: [{url: "http://user:hunter3@db.example:8086", name: a, version: 1, database: d, username: u, password: hunter4}]
+  outputs: [{url: "http://db.example:8086", name: a, version: 1, database: d, username: u, password: hunter4}]
 `))
 	if err != nil {
 		t.Fatal(err)

@@ -134,13 +134,17 @@ Two WireGuard devices run in this process, wg-office and wg-backup, with peers t
 NeuVector controller, "primary", that manages the clusters edge1 and edge2. Three hours of flow logs of four clouds,
 with a scan and an exfiltration in them, are imported into a lake.
 
+  look at      %[2]s                      the console: what is healthy, what fires, who talks
+               %[2]s/dashboards           every dashboard, with three hours of history made up from the first seconds
+               %[2]s/explore              PromQL and SQL
+               %[2]s/entity?q=203.0.113.66   who scanned
+
   peers        %[1]s promql wireguard_latest_handshake_seconds
   traffic      %[1]s promql --range 5m 'sum by (device) (rate(wireguard_peer_receive_bytes_total[30s]))'
   containers   %[1]s promql 'topk(5, oriel_neuvector_service_vulnerabilities{severity="critical"})'
   security     %[1]s promql 'sum by (cluster, class) (oriel_neuvector_security_events_total)'
   flows        %[1]s sql --range 3h 'SELECT provider, action, count(*) AS n FROM flows GROUP BY ALL ORDER BY ALL'
   alerts       %[1]s promql 'ALERTS'
-  everything   %[2]s
 
 "Lisbon branch" is cut off after 30 s. Its tunnel counts as stale after five minutes, not before: a healthy one
 renews its keys every two to three. WireGuardPeerStale fires a minute after that, and about then

@@ -126,6 +126,7 @@ export async function clicks({ open, base, shots, fail, settle }) {
     await page.waitForURL(/\/entity\?q=203/);
     await page.locator('h2', { hasText: 'flows' }).waitFor({ timeout: 30e3 });
     await page.getByText('Talks with').waitFor();
+    await page.waitForFunction(() => !/Loading …|Searching/.test(document.body.innerText), undefined, { timeout: 30e3 });
   });
 
   await step('light', async (page) => {

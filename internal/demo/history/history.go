@@ -80,7 +80,7 @@ func (p point) counter(w wave, apart time.Duration, span Span) func(time.Time) f
 	case total == 0:
 		value = p.last
 	case value >= 0:
-	case p.last > 0.2*total:
+	case p.last > 60*rate: // a restart that counts more than a minute at once would look like a burst
 		rate, value = rate*p.last/total, 0
 	default:
 		value = 0
