@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"github.com/orielhq/oriel/internal/collector"
+	"github.com/orielhq/oriel/internal/console"
 	"github.com/orielhq/oriel/internal/prom"
 )
 
@@ -31,6 +32,7 @@ type application struct {
 	base    context.Context //nolint:containedctx // what features run under; outlives the request that reloads
 	engine  *prom.Engine
 	running *running
+	console *console.Console
 	reloads *reloads
 	ready   atomic.Bool
 	shown   atomic.Pointer[shown]
@@ -39,6 +41,7 @@ type application struct {
 	mu       sync.Mutex // guards what follows; one reload at a time
 	features []*feature
 	plan     *prom.Plan
+	config   *Config
 }
 
 // shown is what the features at work answer with.
@@ -96,9 +99,10 @@ func (a *application) handler() http.Handler {
 	mux.HandleFunc("GET /-/ready", a.whenReady(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { say(w, "Oriel is ready.") })))
 	mux.HandleFunc("POST /-/reload", a.whenReady(http.HandlerFunc(a.serveReload)))
 	mux.HandleFunc("PUT /-/reload", a.whenReady(http.HandlerFunc(a.serveReload)))
-	mux.HandleFunc("GET /graph", graph)
-	mux.HandleFunc("GET /{$}", a.landing)
-	return mux
+	mux.HandleFunc("GET /graph", a.graph)
+	mux.Handle("/api/console/", a.whenReady(a.console))
+	mux.Handle("/", a.console)
+	return console.Guard(ownHosts(a.flags, mux))
 }
 
 // whenReady answers 503 until the storage is open, and after the end has begun.
@@ -196,7 +200,8 @@ func (a *application) replace() error {
 		return err
 	}
 	a.publish(features)
-	a.features, a.plan = features, plan
+	a.console.Use(cfg.Console)
+	a.features, a.plan, a.config = features, plan, cfg
 	return nil
 }
 

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/orielhq/oriel/internal/conf"
+	"github.com/orielhq/oriel/internal/console"
 	"github.com/orielhq/oriel/internal/flow/netflow"
 	"github.com/orielhq/oriel/internal/influx"
 	"github.com/orielhq/oriel/internal/lake"
@@ -52,6 +53,7 @@ type Config struct {
 	Probes    *probe.Config     `yaml:"probes"`
 	Proxy     *proxy.Config     `yaml:"tunnel_proxy"`
 	Packets   *packet.Config    `yaml:"packets"`
+	Console   console.Config    `yaml:"console"`
 
 	file     string
 	source   []byte
@@ -64,7 +66,7 @@ type Config struct {
 const defaultPrometheus = "global: {scrape_interval: 15s, evaluation_interval: 15s}\n"
 
 func defaultConfig() *Config {
-	c := &Config{CollectInterval: conf.Duration(10 * time.Second), BuiltinRules: true}
+	c := &Config{CollectInterval: conf.Duration(10 * time.Second), BuiltinRules: true, Console: console.Default()}
 	if host, err := os.Hostname(); err == nil {
 		c.Instance = host
 	} else {
@@ -115,6 +117,9 @@ func parseConfig(file string, data []byte) (*Config, error) {
 	}
 	if c.CollectInterval.Std() < 100*time.Millisecond {
 		return nil, fmt.Errorf("%s: collect_interval: %s is less than 100ms", file, c.CollectInterval)
+	}
+	if err := c.Console.Validate(); err != nil {
+		return nil, conf.Locate(file, data, "console", err)
 	}
 	for _, spec := range c.specs() {
 		if c.sections.present[spec.name] {

@@ -95,6 +95,7 @@ func demo(ctx context.Context, f serveFlags, out io.Writer, log *slog.Logger) (e
 			}
 		})
 	}
+	f.past = true
 	f.dataDir, f.config = filepath.Join(dir, "data"), filepath.Join(dir, "oriel.yml")
 	text, err := yaml.Marshal(config)
 	if err == nil {
@@ -151,6 +152,11 @@ which is overloaded for 20 s every four minutes. Two companies, acme and globex,
 metrics through guardian, gateway and tenant proxy, each its own; a certificate of globex's ends in five days, and a third
 company is refused.
 
+  look at      %[2]s                      the console: what is healthy, what fires, who talks
+               %[2]s/dashboards           every dashboard, with three hours of history made up from the first seconds
+               %[2]s/explore              PromQL and SQL
+               %[2]s/entity?q=203.0.113.66   who scanned
+
   peers        %[1]s promql wireguard_latest_handshake_seconds
   traffic      %[1]s promql --range 5m 'sum by (device) (rate(wireguard_peer_receive_bytes_total[30s]))'
   containers   %[1]s promql 'topk(5, oriel_neuvector_service_vulnerabilities{severity="critical"})'
@@ -160,7 +166,6 @@ company is refused.
   tunnels      %[1]s promql 'sum by (tunnel, reason) (oriel_tunnel_refusals_total) > 0'
   a customer   %[1]s promql 'customer_vc_tls_cert_expiry'
   alerts       %[1]s promql 'ALERTS'
-  everything   %[2]s
 
 "Lisbon branch" is cut off after 30 s. Its tunnel counts as stale after five minutes, not before: a healthy one
 renews its keys every two to three. WireGuardPeerStale fires a minute after that, and about then

@@ -32,7 +32,7 @@ func openDemoNeuVector(ctx context.Context, dir string, log *slog.Logger) (demoP
 	}
 	quick := map[string]string{}
 	for _, group := range neuvector.Groups() {
-		quick[group] = "10s"
+		quick[group] = "4s"
 	}
 	return demoPart{run: primary.Run, sections: map[string]any{"neuvector": map[string]any{
 		"address": primary.Addr(), "cluster": "primary", "username": "monitor", "password": cfg.Password, "groups": neuvector.Groups(), "intervals": quick,

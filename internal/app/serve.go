@@ -33,6 +33,7 @@ type serveFlags struct {
 	externalURL string
 	web         server.Config
 	log         logFlags
+	past        bool // of the demo: make up the hours before it began
 }
 
 func serveCommand() *cobra.Command {
@@ -80,6 +81,7 @@ func serve(ctx context.Context, f serveFlags, log *slog.Logger, ready func(url s
 	}
 	a := &application{flags: f, log: log, running: newRunning(log), reloads: newReloads()}
 	a.base = context.WithoutCancel(ctx)
+	a.console = a.newConsole()
 	srv := server.New(f.web, a.handler(), log)
 	if err := srv.Open(ctx); err != nil {
 		return err
@@ -91,6 +93,11 @@ func serve(ctx context.Context, f serveFlags, log *slog.Logger, ready func(url s
 		stopped, cancel := context.WithCancel(ctx)
 		cancel()
 		return errors.Join(err, srv.Run(stopped)) // closes the listeners
+	}
+	if f.past {
+		if err := a.backfill(ctx); err != nil && ctx.Err() == nil {
+			log.Warn("no history", "err", err) // graphs fill up by and by
+		}
 	}
 	log.Info("ready", "address", strings.Join(srv.Addrs(), ","), "after", time.Since(start).Round(time.Millisecond).String())
 	a.ready.Store(true)
@@ -124,7 +131,8 @@ func (a *application) open(ctx context.Context, f serveFlags, cfg *Config) error
 	if err := a.running.replace(a.base, nil, features); err != nil {
 		return errors.Join(err, a.engine.Close())
 	}
-	a.features, a.plan = features, plan
+	a.console.Use(cfg.Console)
+	a.features, a.plan, a.config = features, plan, cfg
 	a.reloads.succeeded()
 	return nil
 }

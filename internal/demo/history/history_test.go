@@ -1,0 +1,105 @@
+package history
+
+import (
+	"math"
+	"strings"
+	"testing"
+	"time"
+
+	dto "github.com/prometheus/client_model/go"
+	"github.com/prometheus/common/expfmt"
+	"github.com/prometheus/common/model"
+)
+
+func page(t *testing.T, text string) []*dto.MetricFamily {
+	t.Helper()
+	parser := expfmt.NewTextParser(model.LegacyValidation)
+	families, err := parser.TextToMetricFamilies(strings.NewReader(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var list []*dto.MetricFamily
+	for _, f := range families {
+		list = append(list, f)
+	}
+	return list
+}
+
+// values walks each series through the span.
+func values(t *testing.T, first, second string, end time.Time) map[string][]float64 {
+	t.Helper()
+	span := Span{Start: end.Add(-3 * time.Hour), End: end}
+	out := map[string][]float64{}
+	for _, s := range Of(page(t, first), page(t, second), 10*time.Second, span) {
+		name := s.Metric["__name__"] + s.Metric["le"] + s.Metric["peer"]
+		for at := span.Start; at.Before(end); at = at.Add(15 * time.Second) {
+			out[name] = append(out[name], s.At(at))
+		}
+	}
+	return out
+}
+
+func TestCountersRiseToWhatIsThere(t *testing.T) {
+	first := "# TYPE old counter\nold 1e9\n# TYPE young counter\nyoung 100\n# TYPE idle counter\nidle 7\n# TYPE mid counter\nmid 9000\n# TYPE grown counter\ngrown 49000\n"
+	second := "# TYPE old counter\nold 1.000001e9\n# TYPE young counter\nyoung 1100\n# TYPE idle counter\nidle 7\n# TYPE mid counter\nmid 9020\n# TYPE grown counter\ngrown 50000\n# TYPE fresh counter\nfresh 1\n"
+	got := values(t, first, second, time.Unix(1_800_000_000, 0))
+	for name, list := range got {
+		for i, v := range list {
+			if v < 0 || math.IsNaN(v) || i > 0 && v < list[i-1] {
+				t.Fatalf("%s falls or is no number at %d: %v", name, i, v)
+			}
+		}
+	}
+	if _, ok := got["fresh"]; ok {
+		t.Error("a series that one page has only has a past")
+	}
+	last := func(name string) float64 { return got[name][len(got[name])-1] }
+	// The wave's mean over three hours is 1 but for a few percent.
+	for name, want := range map[string]float64{"old": 1.000001e9, "idle": 7, "mid": 9020, "young": 100 * 10_800, "grown": 50_000} {
+		if v := last(name); math.Abs(v-want) > 0.06*math.Max(want-got[name][0], 1) {
+			t.Errorf("%s ends at %v; want about %v", name, v, want)
+		}
+	}
+	if rate := (got["young"][200] - got["young"][100]) / 1500; rate < 40 || rate > 170 {
+		t.Errorf("young counts %v a second; the pages show 100", rate)
+	}
+}
+
+func TestHistogramsStayInOrder(t *testing.T) {
+	text := func(a, b, n, sum string) string {
+		return "# TYPE h histogram\nh_bucket{le=\"0.1\"} " + a + "\nh_bucket{le=\"1\"} " + b + "\nh_bucket{le=\"+Inf\"} " + n + "\nh_sum " + sum + "\nh_count " + n + "\n"
+	}
+	got := values(t, text("10", "20", "30", "12"), text("15", "40", "60", "30"), time.Unix(1_800_000_000, 0))
+	for i := range got["h_count"] {
+		a, b, inf, n := got["h_bucket0.1"][i], got["h_bucket1.0"][i], got["h_bucket+Inf"][i], got["h_count"][i]
+		if a > b || b > inf || inf != n {
+			t.Fatalf("at %d: %v, %v, %v, count %v", i, a, b, inf, n)
+		}
+	}
+}
+
+func TestGauges(t *testing.T) {
+	end := time.Unix(1_800_000_000, 0)
+	first := "# TYPE g gauge\ng{peer=\"state\"} 1\ng{peer=\"latency\"} 0.02\ng{peer=\"handshake\"} 1799999950\ng{peer=\"old\"} 1700000000\ng{peer=\"ns\"} 1.79999995e+18\ng{peer=\"nan\"} NaN\ng{peer=\"never\"} 0\n"
+	second := strings.Replace(first, "0.02", "0.021", 1)
+	got := values(t, first, second, end)
+	if _, ok := got["gnan"]; ok {
+		t.Error("NaN has a past")
+	}
+	start := float64(end.Add(-3 * time.Hour).Unix())
+	for i := range got["gstate"] {
+		at := start + float64(i)*15
+		if got["gstate"][i] != 1 || got["gnever"][i] != 0 {
+			t.Fatalf("at %d: a state moved: %v, %v", i, got["gstate"][i], got["gnever"][i])
+		}
+		if l := got["glatency"][i]; l < 0.007 || l > 0.035 {
+			t.Fatalf("at %d: latency %v", i, l)
+		}
+		if age := at - got["ghandshake"][i]; age < 0 || age > 120 {
+			t.Fatalf("at %d: the handshake is %v s old", i, age)
+		}
+		if age := at - got["gns"][i]/1e9; age < -1e-3 || age > 120.001 {
+			t.Fatalf("at %d: the handshake is %v s old", i, age)
+		}
+	}
+}

@@ -1,0 +1,60 @@
+package prom
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/prometheus/common/model"
+	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/storage"
+)
+
+// Past is a series as it would have been scraped before the engine ran.
+type Past struct {
+	Job    string
+	Metric map[string]string // with __name__
+	// At is the value at a time. It is called once for each time, in order.
+	At func(time.Time) float64
+}
+
+// Backfill stores series of the past. Call it between Open and Run: the storage
+// takes what is old only as long as it holds nothing newer. The times must rise.
+func (e *Engine) Backfill(ctx context.Context, times []time.Time, list []Past) error {
+	instance := e.current.Load().settings.Instance
+	all := make([]labels.Labels, len(list))
+	refs := make([]storage.SeriesRef, len(list))
+	for i, p := range list {
+		all[i] = p.labels(instance)
+	}
+	for _, at := range times {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		app := e.db.Appender(ctx)
+		for i, p := range list {
+			ref, err := app.Append(refs[i], all[i], at.UnixMilli(), p.At(at))
+			if err != nil {
+				_ = app.Rollback()
+				return fmt.Errorf("store past of %s: %w", all[i], err)
+			}
+			refs[i] = ref
+		}
+		if err := app.Commit(); err != nil {
+			return fmt.Errorf("store past: %w", err)
+		}
+	}
+	return nil
+}
+
+// labels are those that a scrape of the job gives.
+func (p Past) labels(instance string) labels.Labels {
+	b := labels.NewBuilder(labels.EmptyLabels())
+	for name, value := range p.Metric {
+		if name == model.JobLabel || name == model.InstanceLabel {
+			name = model.ExportedLabelPrefix + name
+		}
+		b.Set(name, value)
+	}
+	return b.Set(model.JobLabel, p.Job).Set(model.InstanceLabel, instance).Labels()
+}

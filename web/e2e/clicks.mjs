@@ -1,0 +1,144 @@
+// What people do: choose a range and a variable, zoom, explore, look up, silence.
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+export async function clicks({ open, base, shots, fail, settle }) {
+  const step = async (name, f) => {
+    const page = await open();
+    try {
+      await f(page);
+      await page.screenshot({ path: join(shots, `click-${name}.png`) });
+    } catch (e) {
+      fail(`${name}: ${e.message.split('\n')[0]}`);
+      await page.screenshot({ path: join(shots, `click-${name}-failed.png`) });
+    }
+    await page.context().close();
+  };
+  const must = (ok, text) => { if (!ok) throw new Error(text); };
+  const chart = (page) => page.locator('.panel[data-type="timeseries"][data-state="ready"] .u-over').first();
+
+  await step('range', async (page) => {
+    await page.goto(`${base}/d/oriel-wireguard`);
+    await page.getByRole('button', { name: /Time range/ }).click();
+    await page.getByRole('button', { name: 'Last 30 minutes' }).click();
+    await page.waitForURL(/from=now-30m/);
+    await settle(page);
+    await page.getByRole('button', { name: 'Earlier' }).click();
+    await page.waitForURL(/from=\d{13}/);
+    await page.getByRole('button', { name: 'Zoom out' }).click();
+    await page.goBack();
+    await page.goBack();
+    await page.waitForURL(/from=now-30m/);
+    await page.keyboard.press('t');
+    await page.keyboard.press('z');
+    await page.waitForURL(/from=\d{13}/);
+  });
+
+  await step('zoom', async (page) => {
+    await page.goto(`${base}/d/oriel-wireguard?timezone=utc`);
+    await settle(page);
+    const box = await chart(page).boundingBox();
+    await page.mouse.move(box.x + box.width * 0.3, box.y + box.height / 2);
+    await page.mouse.move(box.x + box.width * 0.5, box.y + box.height / 2);
+    await page.locator('.tip >> visible=true').first().waitFor({ timeout: 3000 });
+    const lines = await page.$$eval('.u-cursor-x', (l) => l.filter((e) => /translate\((?!-10px)/.test(e.style.transform)).length);
+    must(lines > 1, `the crosshair is shared: ${lines} charts show it`);
+    await page.mouse.down();
+    await page.mouse.move(box.x + box.width * 0.8, box.y + box.height / 2, { steps: 4 });
+    await page.mouse.up();
+    await page.waitForURL(/from=\d{13}/);
+  });
+
+  await step('variable', async (page) => {
+    await page.goto(`${base}/d/oriel-wireguard`);
+    await settle(page);
+    await page.getByRole('combobox', { name: 'Peer' }).click();
+    await page.getByRole('option', { name: 'Lisbon branch' }).click();
+    await page.waitForURL(/var-peer=/);
+    await page.keyboard.press('Escape');
+    const rows = page.locator('.panel[aria-label="Peers"]').nth(1).locator('tbody tr');
+    await page.waitForFunction(() => [...document.querySelectorAll('.panel[aria-label="Peers"] tbody')].some((b) => b.rows.length === 1 && b.innerText.includes('Lisbon branch')), undefined, { timeout: 20e3 });
+    must((await rows.count()) === 1, 'one peer is shown');
+    await settle(page);
+  });
+
+  await step('alone', async (page) => {
+    await page.goto(`${base}/d/oriel-wireguard`);
+    await settle(page);
+    const panel = page.locator('.panel[aria-label="Handshake age per peer"]');
+    const [file] = await Promise.all([
+      page.waitForEvent('download'),
+      (async () => { await panel.getByRole('button', { name: /Menu of/ }).click(); await page.getByRole('menuitem', { name: 'CSV' }).click(); })(),
+    ]);
+    const text = readFileSync(await file.path(), 'utf8');
+    must(/^Time,.*Ana's laptop/.test(text) && text.split('\n').length > 50, `CSV: ${text.slice(0, 100)}`);
+    await panel.focus();
+    await page.keyboard.press('v');
+    await page.waitForURL(/viewPanel=/);
+    await settle(page);
+  });
+
+  await step('explore-promql', async (page) => {
+    await page.goto(`${base}/explore`);
+    await page.getByLabel('Query A').click();
+    await page.keyboard.type('sum by (device) (rate(wireguard_peer_rec', { delay: 15 });
+    await page.locator('.cm-tooltip-autocomplete').getByText('wireguard_peer_receive_bytes_total').first().waitFor({ timeout: 10e3 });
+    await page.keyboard.press('Escape');
+    await page.goto(`${base}/explore?expr=${encodeURIComponent('sum by (device) (rate(wireguard_peer_receive_bytes_total[1m]))')}&from=now-1h&to=now`);
+    await page.locator('.panel[data-state="ready"] canvas').waitFor({ timeout: 15e3 });
+    await page.waitForTimeout(500);
+  });
+
+  await step('explore-sql', async (page) => {
+    const a = 'SELECT action, initiator_ip FROM flows WHERE $__timeFilterColumn(start_time, timestamp)';
+    const b = 'SELECT action, count(*) AS n FROM $__source_prev(A) GROUP BY ALL ORDER BY ALL';
+    await page.goto(`${base}/explore?lang=sql&sql=${encodeURIComponent(a)}&sql=${encodeURIComponent(b)}&from=now-24h&to=now`);
+    await page.locator('.panel[data-state="ready"] td').first().waitFor({ timeout: 20e3 });
+    const cells = await page.locator('.panel td').allInnerTexts();
+    must(cells.includes('accepted') && cells.includes('rejected'), `chained rows: ${cells.join(' ')}`);
+    await page.locator('.schema').getByText('flows', { exact: true }).waitFor();
+    await page.locator('.schema li button').first().click();
+    await page.locator('.schema').getByText(/initiator_ip/).first().waitFor();
+    await page.goto(`${base}/explore?lang=sql&view=plot&time_column=time&metric_column=action&from=now-24h&to=now&sql=${encodeURIComponent("SELECT time_bucket(INTERVAL '15 minutes', start_time) AS time, action, count(*)::DOUBLE AS n FROM flows WHERE $__timeFilterColumn(start_time, timestamp) GROUP BY ALL ORDER BY time")}`);
+    await page.locator('.panel[data-state="ready"] canvas').waitFor({ timeout: 20e3 });
+  });
+
+  await step('silence', async (page) => {
+    await page.goto(`${base}/alerts`);
+    await page.getByRole('button', { name: 'New silence' }).click();
+    await page.getByLabel('Matches').fill('alertname="NoSuchAlert", device=~"wg.*"');
+    await page.getByLabel('Your name').fill('e2e');
+    await page.getByLabel('Comment').fill('<img src=x onerror=alert(1)>');
+    await page.getByRole('button', { name: 'Create' }).click();
+    await page.getByRole('tab', { name: /Silences/ }).click();
+    const row = page.locator('tr[data-silence="active"]', { hasText: 'NoSuchAlert' });
+    await row.waitFor({ timeout: 10e3 });
+    must((await row.innerText()).includes('<img src=x onerror=alert(1)>'), 'the comment is shown as text');
+    await row.getByRole('button', { name: 'Expire' }).click();
+    await page.locator('tr[data-silence="expired"]', { hasText: 'NoSuchAlert' }).waitFor({ timeout: 10e3 });
+  });
+
+  await step('look-up', async (page) => {
+    await page.goto(base);
+    await page.keyboard.press('/');
+    await page.keyboard.type('203.0.113.66');
+    await page.keyboard.press('Enter');
+    await page.waitForURL(/\/entity\?q=203/);
+    await page.locator('h2', { hasText: 'flows' }).waitFor({ timeout: 30e3 });
+    await page.getByText('Talks with').waitFor();
+    await page.waitForFunction(() => !/Loading …|Searching/.test(document.body.innerText), undefined, { timeout: 30e3 });
+  });
+
+  await step('light', async (page) => {
+    await page.goto(`${base}/d/oriel-neuvector?theme=light`);
+    await settle(page);
+  });
+
+  const phone = await open({ viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true });
+  await phone.goto(`${base}/d/oriel-wireguard`);
+  await phone.waitForTimeout(3000);
+  const wide = await phone.evaluate(() => document.documentElement.scrollWidth);
+  if (wide > 392) fail(`narrow: the page is ${wide} pixels wide on a screen of 390`);
+  await phone.screenshot({ path: join(shots, 'click-narrow.png') });
+  await phone.context().close();
+}

@@ -1,0 +1,45 @@
+import { api, type PromData } from '../data/api';
+import { durationText, interval, type Range } from '../format/time';
+import type { Dashboard } from '../model/dashboard';
+import { interpolate, timeMacros, type Scope } from '../model/interpolate';
+import type { Mark } from '../panels/types';
+import { useAsync } from '../ui/hooks';
+
+const most = 200;
+const none: Mark[] = [];
+
+// useMarks are the annotations of a dashboard. One without any shows when alerts about its data began to fire.
+export function useMarks(d: Dashboard, scope: Scope, range: Range, ready: boolean): Mark[] {
+  const own = (d.annotations?.list ?? []).filter((a) => a.enable !== false && a.expr && !a.builtIn);
+  const list = own.length ? own.map((a) => ({ name: a.name, expr: a.expr!, color: a.iconColor ?? 'red', title: a.titleFormat })) : fallback(d);
+  return useAsync(ready && list.length ? async (signal) => (await Promise.all(list.map((a) => marks(a, scope, range, signal).catch(() => none)))).flat().slice(0, most) : undefined, [ready, scope, range, d]).data ?? none;
+}
+
+interface Source { name: string; expr: string; color: string; title?: string }
+
+// fallback shows the alerts whose names begin as the dashboard's title does: WireGuardPeerStale on "WireGuard".
+function fallback(d: Dashboard): Source[] {
+  const word = /^[A-Za-z]{4,}/.exec(d.title)?.[0];
+  if (!word || !d.tags?.includes('oriel')) return [];
+  return [{ name: 'Alerts', expr: `ALERTS{alertstate="firing",alertname=~"(?i:${word.replace(/s$/, '')}).*"}`, color: 'red' }];
+}
+
+async function marks(a: Source, scope: Scope, range: Range, signal: AbortSignal): Promise<Mark[]> {
+  const step = interval(range, 500, 15e3);
+  const query = interpolate(a.expr, scope, 'promql', timeMacros(range.from, range.to, durationText(step), step, 15e3));
+  const data = await api<PromData>('query_range', { query, start: String(range.from / 1e3), end: String(range.to / 1e3), step: String(step / 1e3) }, signal);
+  if (data.resultType !== 'matrix') return none;
+  return data.result.flatMap((s) => {
+    const out: Mark[] = [];
+    let before = -Infinity;
+    const subject = s.metric.friendly_name ?? s.metric.name ?? s.metric.service ?? s.metric.device ?? '';
+    const text = a.title ? a.title.replace(/\{\{\s*(\w+)\s*\}\}/g, (_, k: string) => s.metric[k] ?? '') : [s.metric.alertname ?? a.name, subject].filter(Boolean).join(': ');
+    for (const [at] of s.values) {
+      const t = at * 1e3;
+      if (t - before > step * 2) out.push({ time: t, end: t, text, color: a.color });
+      out.at(-1)!.end = t;
+      before = t;
+    }
+    return out;
+  });
+}

@@ -1,0 +1,148 @@
+import { Alert as Note, Badge, Button, Group, NumberInput, Modal, Stack, Table, Tabs, Text, Textarea, TextInput } from '@mantine/core';
+import { useState } from 'react';
+import { ago, timeText } from '../format/time';
+import { inline } from '../panels/Text';
+import { Loaded, Page } from '../ui/Data';
+import { Link } from '../ui/Link';
+import { useAsync, useTick } from '../ui/hooks';
+import { useParam } from '../ui/url';
+import { bySeverity, expire, firing, groups, matcherText, parseMatchers, severityColor, silence, silences, type Alert, type Rule, type Silence } from './alerting';
+
+// Alerts shows what fires, what is silenced and which rules there are.
+export function Alerts() {
+  const [tick, setTick] = useState(0);
+  const again = () => setTick((n) => n + 1);
+  useTick(10e3, again);
+  const [tab, setTab] = useParam('tab', 'firing');
+  const [making, setMaking] = useState<string>();
+  const [error, setError] = useState('');
+  const now = { alerts: useAsync(firing, [tick]), silences: useAsync(silences, [tick]), groups: useAsync(groups, [tick]) };
+  const live = now.silences.data?.filter((s) => s.status.state !== 'expired') ?? [];
+  const end = (id: string) => void expire(id).then(again, (e: Error) => setError(e.message));
+  return (
+    <Page title="Alerts" right={<Button size="xs" onClick={() => setMaking('')}>New silence</Button>}>
+      {error && <Note color="red" p="xs" mb="xs" withCloseButton onClose={() => setError('')}>{error}</Note>}
+      <Tabs value={tab} onChange={(t) => setTab(t ?? 'firing')} keepMounted={false}>
+        <Tabs.List mb="sm">
+          <Tabs.Tab value="firing">Firing {now.alerts.data && `(${now.alerts.data.length})`}</Tabs.Tab>
+          <Tabs.Tab value="rules">Rules {now.groups.data && `(${now.groups.data.reduce((n, g) => n + g.rules.length, 0)})`}</Tabs.Tab>
+          <Tabs.Tab value="silences">Silences {now.silences.data && `(${live.length})`}</Tabs.Tab>
+        </Tabs.List>
+        <Tabs.Panel value="firing"><Loaded of={now.alerts} empty="No alert fires.">{(l) => <Firing list={l} onSilence={setMaking} />}</Loaded></Tabs.Panel>
+        <Tabs.Panel value="rules"><Rules of={now.groups} /></Tabs.Panel>
+        <Tabs.Panel value="silences"><Loaded of={now.silences} empty="There are no silences.">{(l) => <Silences list={l} onEnd={end} />}</Loaded></Tabs.Panel>
+      </Tabs>
+      {making !== undefined && <Make initial={making} onClose={() => setMaking(undefined)} onDone={() => { setMaking(undefined); again(); }} />}
+    </Page>
+  );
+}
+
+const hidden = new Set(['alertname', 'severity']);
+const matchersOf = (a: Alert) => Object.entries(a.labels).map(([k, v]) => `${k}=${JSON.stringify(v)}`).join(', ');
+
+export function AlertCard({ a, children }: { a: Alert; children?: React.ReactNode }) {
+  return (
+    <div className="card" data-alert={a.labels.alertname}>
+      <Group justify="space-between" wrap="nowrap" align="flex-start">
+        <Group gap={6}><Badge size="sm" color={severityColor(a.labels.severity)}>{a.labels.severity ?? 'alert'}</Badge><b>{a.labels.alertname}</b>{a.status.state === 'suppressed' && <Badge size="sm" color="gray" variant="light">{a.status.silencedBy.length ? 'silenced' : 'inhibited'}</Badge>}</Group>
+        <Text size="xs" c="dimmed" style={{ whiteSpace: 'nowrap' }} title={timeText(Date.parse(a.startsAt), 'browser')}>{ago(Date.parse(a.startsAt), Date.now())}</Text>
+      </Group>
+      <Text size="sm" my={4}>{inline(a.annotations.summary ?? a.annotations.description ?? '')}</Text>
+      {a.annotations.summary && a.annotations.description && <Text size="xs" c="dimmed" my={4}>{inline(a.annotations.description)}</Text>}
+      <Group gap={4}>{Object.entries(a.labels).filter(([k]) => !hidden.has(k)).map(([k, v]) => <Badge key={k} size="xs" variant="outline" color="gray" tt="none" maw={300} title={`${k}=${v}`}>{k}={v}</Badge>)}</Group>
+      {children}
+    </div>
+  );
+}
+
+function Firing({ list, onSilence }: { list: Alert[]; onSilence: (matchers: string) => void }) {
+  return (
+    <Stack gap={6}>
+      {[...list].sort((a, b) => Number(a.status.state === 'suppressed') - Number(b.status.state === 'suppressed') || bySeverity(a, b)).map((a) => (
+        <AlertCard key={a.fingerprint} a={a}>
+          <Group gap="md" mt={6}>
+            <Button size="compact-xs" variant="default" onClick={() => onSilence(matchersOf(a))}>Silence</Button>
+            {a.annotations.runbook_url && <Link to={a.annotations.runbook_url}>What it means</Link>}
+          </Group>
+        </AlertCard>
+      ))}
+    </Stack>
+  );
+}
+
+function Rules({ of }: { of: ReturnType<typeof useAsync<Awaited<ReturnType<typeof groups>>>> }) {
+  const [filter, setFilter] = useParam('filter');
+  const hit = (r: Rule) => `${r.name} ${r.query} ${r.state ?? ''}`.toLowerCase().includes(filter.toLowerCase());
+  return (
+    <>
+      <TextInput size="xs" mb="xs" maw={320} placeholder="Filter" aria-label="Filter rules" value={filter} onChange={(e) => setFilter(e.currentTarget.value)} />
+      <Loaded of={of} empty="There are no rules.">
+        {(list) => list.filter((g) => g.rules.some(hit)).map((g) => (
+          <div key={g.file + g.name} className="card table" style={{ marginBottom: 8 }}>
+            <Group justify="space-between"><b>{g.name}</b><Text size="xs" c="dimmed">{g.file}, every {g.interval} s</Text></Group>
+            <Table verticalSpacing={3} fz="xs">
+              <Table.Tbody>
+                {g.rules.filter(hit).map((r, i) => (
+                  <Table.Tr key={i}>
+                    <Table.Td w={80}><Badge size="xs" color={r.health === 'err' ? 'red' : r.type === 'recording' ? 'gray' : r.state === 'firing' ? 'red' : r.state === 'pending' ? 'yellow' : 'green'}>{r.health === 'err' ? 'error' : r.type === 'recording' ? 'recording' : r.state}</Badge></Table.Td>
+                    <Table.Td><b>{r.name}</b>{r.duration ? <Text span size="xs" c="dimmed"> for {r.duration} s</Text> : null}<Text size="xs" c="dimmed">{inline(r.annotations?.summary?.replace(/\{\{.*?\}\}/g, '…') ?? '')}</Text>{r.lastError && <Text size="xs" c="red">{r.lastError}</Text>}</Table.Td>
+                    <Table.Td style={{ whiteSpace: 'normal', maxWidth: 'none' }}><Link to={`/explore?expr=${encodeURIComponent(r.query)}`} inherit><code style={{ overflowWrap: 'anywhere' }}>{r.query}</code></Link></Table.Td>
+                  </Table.Tr>
+                ))}
+              </Table.Tbody>
+            </Table>
+          </div>
+        ))}
+      </Loaded>
+    </>
+  );
+}
+
+function Silences({ list, onEnd }: { list: Silence[]; onEnd: (id: string) => void }) {
+  const rank = { active: 0, pending: 1, expired: 2 };
+  return (
+    <div className="card table">
+      <Table verticalSpacing={4} fz="xs">
+        <Table.Thead><Table.Tr>{['State', 'Matches', 'Until', 'By', 'Comment', ''].map((h) => <Table.Th key={h}>{h}</Table.Th>)}</Table.Tr></Table.Thead>
+        <Table.Tbody>
+          {[...list].sort((a, b) => rank[a.status.state] - rank[b.status.state] || b.endsAt.localeCompare(a.endsAt)).slice(0, 200).map((s) => (
+            <Table.Tr key={s.id} data-silence={s.status.state}>
+              <Table.Td><Badge size="xs" color={s.status.state === 'active' ? 'blue' : 'gray'}>{s.status.state}</Badge></Table.Td>
+              <Table.Td style={{ whiteSpace: 'normal' }}>{s.matchers.map(matcherText).join(', ')}</Table.Td>
+              <Table.Td>{timeText(Date.parse(s.endsAt), 'browser')}</Table.Td><Table.Td>{s.createdBy}</Table.Td><Table.Td style={{ whiteSpace: 'normal' }}>{s.comment}</Table.Td>
+              <Table.Td>{s.status.state !== 'expired' && <Button size="compact-xs" variant="default" onClick={() => onEnd(s.id)}>Expire</Button>}</Table.Td>
+            </Table.Tr>
+          ))}
+        </Table.Tbody>
+      </Table>
+    </div>
+  );
+}
+
+function Make({ initial, onClose, onDone }: { initial: string; onClose: () => void; onDone: () => void }) {
+  const [text, setText] = useState(initial);
+  const [hours, setHours] = useState<number>(2);
+  const [by, setBy] = useState(() => localStorage.getItem('oriel-name') ?? '');
+  const [comment, setComment] = useState('');
+  const [error, setError] = useState('');
+  const matchers = parseMatchers(text);
+  const save = (e: React.FormEvent) => {
+    e.preventDefault();
+    if (!matchers) return;
+    localStorage.setItem('oriel-name', by);
+    silence({ matchers, hours, createdBy: by, comment }).then(onDone, (x: Error) => setError(x.message));
+  };
+  return (
+    <Modal opened onClose={onClose} title="New silence" size="lg">
+      <form onSubmit={save}>
+        <Stack gap="sm">
+          <Textarea label="Matches" description={'As in PromQL: alertname="X", device=~"wg.*"'} autosize minRows={2} value={text} onChange={(e) => setText(e.currentTarget.value)} error={text.trim() !== '' && !matchers && 'This is not a list of matchers.'} data-autofocus required />
+          <Group grow><NumberInput label="For hours" min={0.25} max={8760} step={1} value={hours} onChange={(v) => setHours(Number(v) || 1)} /><TextInput label="Your name" value={by} onChange={(e) => setBy(e.currentTarget.value)} required /></Group>
+          <TextInput label="Comment" value={comment} onChange={(e) => setComment(e.currentTarget.value)} required />
+          {error && <Note color="red" p="xs">{error}</Note>}
+          <Group justify="flex-end"><Button variant="default" onClick={onClose}>Cancel</Button><Button type="submit" disabled={!matchers || !by || !comment}>Create</Button></Group>
+        </Stack>
+      </form>
+    </Modal>
+  );
+}
