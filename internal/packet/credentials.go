@@ -62,20 +62,11 @@ func (a *httpAnalyzer) authorization(at int64, h *http1.Header) string {
 
 // basicUser returns the name of RFC 7617's base64 of name and password.
 func basicUser(b []byte) string {
-	b = bytes.TrimRight(bytes.TrimSpace(b), "=")
-	if len(b) > 4096 {
-		return ""
-	}
-	plain := make([]byte, base64.RawStdEncoding.DecodedLen(len(b)))
-	n, err := base64.RawStdEncoding.Decode(plain, b)
-	if err != nil {
-		return ""
-	}
-	user, _, ok := bytes.Cut(plain[:n], []byte(":"))
+	user, _, ok := strings.Cut(decode64(b), ":")
 	if !ok {
 		return "" // without a colon it may all be secret
 	}
-	return string(user)
+	return user
 }
 
 // digestUser returns the parameter username of RFC 7616.
@@ -151,4 +142,18 @@ func redact(uri []byte) string {
 func secret(name string) bool {
 	name = strings.ToLower(name)
 	return slices.ContainsFunc(secretKeys, func(k string) bool { return strings.Contains(name, k) })
+}
+
+// decode64 decodes a bounded piece of base64; empty if it is none.
+func decode64(b []byte) string {
+	b = bytes.TrimRight(bytes.TrimSpace(b), "=")
+	if len(b) > 4096 {
+		return ""
+	}
+	plain := make([]byte, base64.RawStdEncoding.DecodedLen(len(b)))
+	n, err := base64.RawStdEncoding.Decode(plain, b)
+	if err != nil {
+		return ""
+	}
+	return string(plain[:n])
 }

@@ -1,6 +1,8 @@
 package packet
 
 import (
+	"bytes"
+
 	"github.com/orielhq/oriel/internal/packet/http1"
 )
 
@@ -272,8 +274,16 @@ func (a *httpAnalyzer) finishBody(at int64, s *httpSide, request bool) {
 	a.report(x)
 }
 
-// lose ends a message whose rest cannot be told apart.
+// lose ends a message whose rest cannot be told apart. Of a head that is cut
+// short, the lines that are there count.
 func (a *httpAnalyzer) lose(at int64, s *httpSide, request bool) {
+	if head := s.head; !s.inBody && len(head.b) > 0 {
+		s.head = buffer{}
+		if i := bytes.LastIndexByte(head.b, '\n'); i >= 0 {
+			a.message(at, s, head.b[:i+1], request)
+		}
+		head.free(a.w)
+	}
 	s.head.free(a.w)
 	s.lost = true
 	if !s.inBody {
@@ -323,7 +333,9 @@ func (a *httpAnalyzer) gap(at int64, orig bool, n int) {
 
 func (a *httpAnalyzer) end(at int64) {
 	for i, s := range []*httpSide{&a.req, &a.resp} {
-		s.head.free(a.w)
+		if len(s.head.b) > 0 {
+			a.lose(at, s, i == 0)
+		}
 		if !s.inBody {
 			continue
 		}

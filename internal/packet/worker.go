@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"sync"
@@ -34,7 +35,8 @@ type worker struct {
 	budget       budget
 	streams      reassembly
 	serviceStats
-	products map[hostProduct]struct{} // reported
+	products map[hostProduct]struct{}     // reported
+	expected map[netip.AddrPort]*transfer // data connections that FTP announced
 	freeTap  *tap
 	current  *conn // whose analyzer is at work
 }
