@@ -125,7 +125,7 @@ func (a *ftpAnalyzer) replied(at int64, line []byte) {
 	}
 	if code == 220 && a.banner == "" {
 		a.banner = text(rest)
-		a.w.software(at, a.c.flow(at).RespAddr, strings.Trim(a.banner, "()"), "ftp", a.c)
+		a.w.software(at, a.c.flow(at).RespAddr, greeting(a.banner), "ftp", a.c)
 	}
 	if !last {
 		return

@@ -3,7 +3,6 @@ package packet
 import (
 	"bytes"
 	"strconv"
-	"strings"
 )
 
 // SMTP is one mail, or a connection without any.
@@ -157,7 +156,7 @@ func (a *smtpAnalyzer) replied(at int64, line []byte) {
 		if a.record.Banner == "" {
 			a.record.Banner = text(rest)
 		}
-		a.w.software(at, a.c.flow(at).RespAddr, banner(rest, "ESMTP ", "SMTP "), "smtp", a.c)
+		a.w.software(at, a.c.flow(at).RespAddr, greeting(text(rest)), "smtp", a.c)
 	case code == 220 && word == "STARTTLS":
 		a.record.StartTLS = true
 		a.report(at)
@@ -170,17 +169,6 @@ func (a *smtpAnalyzer) replied(at int64, line []byte) {
 		a.record.User = text(a.login.user)
 		a.login.settle(a.w, a.c.flow(at), "smtp", code == 235)
 	}
-}
-
-// banner returns what a greeting says behind one of the words.
-func banner(b []byte, words ...string) string {
-	s := text(b)
-	for _, w := range words {
-		if _, after, ok := strings.Cut(s, w); ok {
-			return strings.TrimSpace(after)
-		}
-	}
-	return ""
 }
 
 // mail takes a line of the mail itself.

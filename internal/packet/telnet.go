@@ -125,6 +125,7 @@ func (a *telnetAnalyzer) typed(c byte) {
 			a.record.User = text(a.login.user)
 		} else if a.asks == 's' {
 			a.login.step = loginSent
+			a.server.text = a.server.text[:0] // the prompt is no verdict
 		}
 		a.asks, s.text = 0, nil
 	case a.asks == 's': // it is not kept
