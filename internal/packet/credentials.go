@@ -3,6 +3,7 @@ package packet
 import (
 	"bytes"
 	"encoding/base64"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -59,6 +60,33 @@ func (a *httpAnalyzer) authorization(at int64, h *http1.Header) string {
 	}
 	return ""
 }
+
+// form reports the name in a form that has a password too. Neither the form nor
+// its hash is kept: a short one could be guessed from it.
+func (a *httpAnalyzer) form(at int64, x *exchange, f *file) {
+	f.form = true
+	var user string
+	password := false
+	for pair := range strings.SplitSeq(string(f.head), "&") {
+		name, value, _ := strings.Cut(pair, "=")
+		name = strings.ToLower(name)
+		switch {
+		case strings.Contains(name, "pass") || strings.Contains(name, "pwd"):
+			password = password || value != ""
+		case user == "" && slices.ContainsFunc(userKeys, func(k string) bool { return strings.Contains(name, k) }):
+			user, _ = url.QueryUnescape(value)
+		}
+	}
+	if password && user != "" {
+		x.User = text(user[:min(len(user), 256)])
+		flow := x.Flow
+		flow.Time = unix(at)
+		a.w.credential(flow, "http", "form", user, "")
+	}
+}
+
+// userKeys are parts of the names that forms give to the field for a name.
+var userKeys = []string{"user", "login", "email", "account", "uname", "name"}
 
 // basicUser returns the name of RFC 7617's base64 of name and password.
 func basicUser(b []byte) string {

@@ -171,6 +171,7 @@ var logins = []struct {
 	{"http basic", "http", "basic", "", 80, []string{"C:GET / HTTP/1.1\r\nAuthorization: Basic " + b64(account+":"+planted) + "\r\n\r\n", "S:HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"}},
 	{"http digest", "http", "digest", "", 80, []string{"C:GET / HTTP/1.1\r\nAuthorization: Digest realm=\"a, b\", username=\"alice\", response=\"" + planted + "\"\r\n\r\n"}},
 	{"http proxy", "http", "basic", "", 3128, []string{"C:GET http://bob:" + planted + "@h/?password=" + planted + "&a=b HTTP/1.1\r\nProxy-Authorization: basic " + b64(account+":"+planted) + "\r\nReferer: http://h/?access_token=" + planted + "\r\n\r\n"}},
+	{"http form", "http", "form", "", 80, []string{"C:POST /in HTTP/1.1\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 40\r\n\r\nlogin=alice&password=" + planted + "&x=99", "S:HTTP/1.1 302 Found\r\nContent-Length: 0\r\n\r\n"}},
 	{"ftp", "ftp", "user", "accepted", 21, []string{"S:220 ProFTPD 1.3.8 Server\r\n", "C:USER alice\r\n", "S:331 Password\r\n", "C:PASS " + planted + "\r\n", "S:230 In\r\n"}},
 	{"ftp refused", "ftp", "user", "refused", 2121, []string{"S:220-hello\r\n220 FTP ready\r\n", "C:user alice\r\n", "S:331 Password\r\n", "C:pass " + planted + "\r\n", "S:530 No\r\n"}},
 	{"smtp plain", "smtp", "plain", "accepted", 587, []string{"S:220 h ESMTP Postfix\r\n", "C:EHLO c\r\n", "S:250-h\r\n250 AUTH PLAIN\r\n", "C:AUTH PLAIN " + b64("\x00alice\x00"+planted) + "\r\n", "S:235 ok\r\n"}},
@@ -337,6 +338,18 @@ func TestTLSHandshakes(t *testing.T) {
 				t.Errorf("%s in pieces of %d: %s, %d certificates, %d ns, %d charged; want %s", tt.name, piece, got, len(of[*X509](*records)), r.HandshakeNanos, w.budget.used, tt.want)
 			}
 		}
+	}
+}
+
+func TestTLSBehindAProxy(t *testing.T) {
+	w, records := listen()
+	c := newTalker(w, 40000, 3128)
+	c.script("C:CONNECT www.example.org:443 HTTP/1.1\r\n\r\n", "S:HTTP/1.1 200 Go\r\n\r\n")
+	c.script(handshakeOf(t, gotls.VersionTLS13, &x509.Certificate{SerialNumber: big.NewInt(1)})...)
+	c.bye()
+	w.finish()
+	if h, l := of[*HTTP](*records), of[*TLS](*records); len(h) != 1 || h[0].Method != "CONNECT" || len(l) != 1 || l[0].ServerName != "www.example.org" || w.budget.used != 0 {
+		t.Errorf("%d exchanges, handshakes %+v, %d bytes charged", len(h), l, w.budget.used)
 	}
 }
 
