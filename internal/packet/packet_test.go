@@ -241,7 +241,11 @@ func TestMetricsPage(t *testing.T) {
 	if err := os.WriteFile(file, pcap(binary.LittleEndian, 0xa1b2c3d4, 4, 1, append(session(), short)...), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	m, _, _ := run(t, Default(), file)
+	cfg := Default()
+	cfg.Files = []string{file}
+	cfg.Records.Kinds = []string{"connection", "dns", "tls"}
+	m, _ := recording(t, cfg)
+	m.workers[0].device = &device{closed: true} // as if it were an interface
 	got := page(t, m)
 	proctest.Golden(t, "testdata/metrics.prom", got)
 	proctest.Lint(t, got, "nc_numpackets", "nc_uptime")
