@@ -54,6 +54,7 @@ var demoParts = []struct {
 	{"wireguard", openDemoWireGuard},
 	{"neuvector", openDemoNeuVector},
 	{"flows", openDemoFlows},
+	{"packets", openDemoPackets},
 }
 
 // demo starts the traffic, then serves as `serve` would with a file that names it.
@@ -131,13 +132,16 @@ func openDemoWireGuard(ctx context.Context, dir string, log *slog.Logger) (demoP
 var demoText = strings.TrimLeft(`
 Two WireGuard devices run in this process, wg-office and wg-backup, with peers that move traffic; and a simulated
 NeuVector controller, "primary", that manages the clusters edge1 and edge2. Three hours of flow logs of four clouds,
-with a scan and an exfiltration in them, are imported into a lake.
+with a scan and an exfiltration in them, are imported into a lake. A minute of an office's packets, recorded of real
+HTTP, TLS, SSH and DNS between goroutines, with a port scan in it, is replayed again and again.
 
   peers        %[1]s promql wireguard_latest_handshake_seconds
   traffic      %[1]s promql --range 5m 'sum by (device) (rate(wireguard_peer_receive_bytes_total[30s]))'
   containers   %[1]s promql 'topk(5, oriel_neuvector_service_vulnerabilities{severity="critical"})'
   security     %[1]s promql 'sum by (cluster, class) (oriel_neuvector_security_events_total)'
   flows        %[1]s sql --range 3h 'SELECT provider, action, count(*) AS n FROM flows GROUP BY ALL ORDER BY ALL'
+  packets      %[1]s promql 'sum by (layer) (rate(oriel_packets_layer_packets_total[1m]))'
+  requests     %[1]s sql --range 1h 'SELECT host, status, count(*) AS n FROM http GROUP BY ALL ORDER BY n DESC'
   alerts       %[1]s promql 'ALERTS'
   everything   %[2]s
 

@@ -33,7 +33,7 @@ func (c *Config) specs() []spec {
 			func(cfg netflow.Config, b *builder) (any, error) { return newNetFlow(cfg, c.lakeConfig(), b.log) }),
 		section("tunnels", &c.Tunnels, relay.Default, made{},
 			func(cfg relay.Config, b *builder) (any, error) { return relay.New(cfg, b.log) }),
-		section("packets", &c.Packets, packet.Default, made{rules: []string{"packets-detections.yml"}, uses: []string{"flows"}},
+		section("packets", &c.Packets, packet.Default, made{rules: []string{"packets.yml", "packets-detections.yml"}, uses: []string{"flows"}},
 			func(cfg packet.Config, b *builder) (any, error) { return newPackets(cfg, c.packetLake(), b.log) }),
 		section("query", &c.Query, query.Default, made{rules: []string{"flows.yml"}, uses: []string{"flows"}, paths: []string{"/api/sql/"}, always: true},
 			func(cfg query.Config, b *builder) (any, error) {
