@@ -56,6 +56,7 @@ var demoParts = []struct {
 	{"flows", openDemoFlows},
 	{"influx", openDemoInflux},
 	{"tunnels", openDemoTunnels},
+	{"packets", openDemoPackets},
 }
 
 // demo starts the traffic, then serves as `serve` would with a file that names it.
@@ -150,7 +151,8 @@ NeuVector controller, "primary", that manages the clusters edge1 and edge2. Thre
 with a scan and an exfiltration in them, are imported into a lake. All metrics are pushed to a simulated InfluxDB 2,
 which is overloaded for 20 s every four minutes. Two companies, acme and globex, read their tunnels'
 metrics through guardian, gateway and tenant proxy, each its own; a certificate of globex's ends in five days, and a third
-company is refused.
+company is refused. A minute of an office's packets, recorded of real HTTP, TLS, SSH and DNS between goroutines, with a
+port scan in it, is replayed again and again.
 
   look at      %[2]s                      the console: what is healthy, what fires, who talks
                %[2]s/dashboards           every dashboard, with three hours of history made up from the first seconds
@@ -165,6 +167,8 @@ company is refused.
   InfluxDB     %[1]s promql 'rate(oriel_influx_written_lines_total[1m])'
   tunnels      %[1]s promql 'sum by (tunnel, reason) (oriel_tunnel_refusals_total) > 0'
   a customer   %[1]s promql 'customer_vc_tls_cert_expiry'
+  packets      %[1]s promql 'sum by (layer) (rate(oriel_packets_layer_packets_total[1m]))'
+  requests     %[1]s sql --range 1h 'SELECT host, status, count(*) AS n FROM http GROUP BY ALL ORDER BY n DESC'
   alerts       %[1]s promql 'ALERTS'
 
 "Lisbon branch" is cut off after 30 s. Its tunnel counts as stale after five minutes, not before: a healthy one

@@ -35,7 +35,7 @@ func (c *Config) specs() []spec {
 			func(cfg relay.Config, b *builder) (any, error) { return relay.New(cfg, b.log) }),
 		section("tunnel_proxy", &c.Proxy, proxy.Default, made{rules: []string{"tunnels.yml"}}, c.buildTunnelProxy),
 		section("probes", &c.Probes, probe.Default, made{rules: []string{"tunnels.yml"}, uses: []string{"tunnels"}, paths: []string{"/probe"}}, buildProbes),
-		section("packets", &c.Packets, packet.Default, made{rules: []string{"packets-detections.yml"}, uses: []string{"flows"}},
+		section("packets", &c.Packets, packet.Default, made{rules: []string{"packets.yml", "packets-detections.yml"}, uses: []string{"flows"}},
 			func(cfg packet.Config, b *builder) (any, error) { return newPackets(cfg, c.packetLake(), b.log) }),
 		section("query", &c.Query, query.Default, made{
 			rules: []string{"flows.yml"}, uses: []string{"flows", "wireguard", "neuvector", "probes"}, paths: []string{"/api/sql/"}, always: true,

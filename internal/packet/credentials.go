@@ -3,6 +3,7 @@ package packet
 import (
 	"bytes"
 	"encoding/base64"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -60,22 +61,40 @@ func (a *httpAnalyzer) authorization(at int64, h *http1.Header) string {
 	return ""
 }
 
+// form reports the name in a form that has a password too. Neither the form nor
+// its hash is kept: a short one could be guessed from it.
+func (a *httpAnalyzer) form(at int64, x *exchange, f *file) {
+	f.form = true
+	var user string
+	password := false
+	for pair := range strings.SplitSeq(string(f.head), "&") {
+		name, value, _ := strings.Cut(pair, "=")
+		name = strings.ToLower(name)
+		switch {
+		case strings.Contains(name, "pass") || strings.Contains(name, "pwd"):
+			password = password || value != ""
+		case user == "" && slices.ContainsFunc(userKeys, func(k string) bool { return strings.Contains(name, k) }):
+			user, _ = url.QueryUnescape(value)
+		}
+	}
+	if password && user != "" {
+		x.User = text(user[:min(len(user), 256)])
+		flow := x.Flow
+		flow.Time = utc(at)
+		a.w.credential(flow, "http", "form", user, "")
+	}
+}
+
+// userKeys are parts of the names that forms give to the field for a name.
+var userKeys = []string{"user", "login", "email", "account", "uname", "name"}
+
 // basicUser returns the name of RFC 7617's base64 of name and password.
 func basicUser(b []byte) string {
-	b = bytes.TrimRight(bytes.TrimSpace(b), "=")
-	if len(b) > 4096 {
-		return ""
-	}
-	plain := make([]byte, base64.RawStdEncoding.DecodedLen(len(b)))
-	n, err := base64.RawStdEncoding.Decode(plain, b)
-	if err != nil {
-		return ""
-	}
-	user, _, ok := bytes.Cut(plain[:n], []byte(":"))
+	user, _, ok := strings.Cut(decode64(b), ":")
 	if !ok {
 		return "" // without a colon it may all be secret
 	}
-	return string(user)
+	return user
 }
 
 // digestUser returns the parameter username of RFC 7616.
@@ -151,4 +170,18 @@ func redact(uri []byte) string {
 func secret(name string) bool {
 	name = strings.ToLower(name)
 	return slices.ContainsFunc(secretKeys, func(k string) bool { return strings.Contains(name, k) })
+}
+
+// decode64 decodes a bounded piece of base64; empty if it is none.
+func decode64(b []byte) string {
+	b = bytes.TrimRight(bytes.TrimSpace(b), "=")
+	if len(b) > 4096 {
+		return ""
+	}
+	plain := make([]byte, base64.RawStdEncoding.DecodedLen(len(b)))
+	n, err := base64.RawStdEncoding.Decode(plain, b)
+	if err != nil {
+		return ""
+	}
+	return string(plain[:n])
 }

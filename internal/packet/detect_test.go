@@ -30,19 +30,14 @@ var guilty = map[string][]string{
 	"ndpi-dns_exfiltration.pcap":      {"dns_tunnel"},
 	"zeek-ssh-sshguess.pcap":          {"brute_force"},
 	"ndpi-http_auth.pcap":             {"clear_text_credentials"},
-	"zeek-tls-tls1.2.pcap":            {"weak_tls"},               // RC4, and a certificate signed with SHA-1
-	"zeek-smtp.pcap":                  {"weak_tls"},               // RC4
+	"zeek-tls-tls1.2.pcap":            {"weak_tls"},                           // RC4, and a certificate signed with SHA-1
+	"zeek-smtp.pcap":                  {"clear_text_credentials", "weak_tls"}, // RC4
+	"ndpi-smtp-starttls.pcap":         {"weak_tls"},                           // TLS 1.0
+	"zeek-ftp-bruteforce.pcap":        {"brute_force", "clear_text_credentials"},
+	"ndpi-imap.pcap":                  {"clear_text_credentials"},
+	"ndpi-pop3.pcap":                  {"clear_text_credentials"},
+	"ndpi-telnet.pcap":                {"clear_text_credentials"},
 	"ndpi-fuzz-2006-09-29-28586.pcap": {"clear_text_credentials"}, // Basic to a gateway for WAP
-}
-
-// suspected are the captures with passwords in clear text in protocols that are
-// recorded as far as their analyzers go.
-var suspected = map[string][]string{
-	"zeek-ftp-bruteforce.pcap":  {"brute_force", "clear_text_credentials"},
-	"ndpi-imap.pcap":            {"clear_text_credentials"},
-	"ndpi-pop3.pcap":            {"clear_text_credentials"},
-	"ndpi-telnet.pcap":          {"clear_text_credentials"},
-	"zeek-mixed-vlan-mpls.pcap": {"clear_text_credentials"},
 }
 
 func TestDetectionsOnRealCaptures(t *testing.T) {
@@ -51,7 +46,6 @@ func TestDetectionsOnRealCaptures(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			got := alerts(t, Default(), file)
-			got = slices.DeleteFunc(got, func(rule string) bool { return slices.Contains(suspected[name], rule) })
 			if diff := cmp.Diff(guilty[name], got, cmpopts.EquateEmpty()); diff != "" {
 				t.Errorf("alerts (-want +got):\n%s", diff)
 			}

@@ -40,7 +40,8 @@ type file struct {
 	head []byte
 	sum  hash.Hash
 	size int64
-	lost bool
+	lost bool // some of it is missing
+	form bool // it holds what is not to be kept
 }
 
 func newFile() *file { return &file{} }
@@ -72,7 +73,7 @@ func (w *worker) emitFile(at int64, flow Flow, f *file, service, kind, encoding 
 		Flow: flow, Service: service, Name: f.name, Upload: upload, Type: kind, Encoding: encoding,
 		Detected: mediaType([]byte(http.DetectContentType(f.head))), Size: f.size, Complete: !f.lost,
 	}
-	if f.sum != nil && !f.lost {
+	if f.sum != nil && !f.lost && !f.form {
 		r.SHA256 = hex.EncodeToString(f.sum.Sum(nil))
 	}
 	w.emit(r)

@@ -1,6 +1,8 @@
 package packet
 
 import (
+	"bytes"
+
 	"github.com/orielhq/oriel/internal/packet/http1"
 )
 
@@ -39,6 +41,7 @@ type httpAnalyzer struct {
 	pending []*exchange // whose answers are awaited, the oldest first
 	current *exchange   // whose request's body is read
 	user    string      // last reported
+	inner   analyzer    // TLS, behind a proxy's CONNECT
 }
 
 func matchHTTP(_ *key, _ bool, b []byte) bool { return http1.IsResponse(b) || http1.IsRequest(b) }
@@ -46,6 +49,9 @@ func matchHTTP(_ *key, _ bool, b []byte) bool { return http1.IsResponse(b) || ht
 func openHTTP(w *worker, c *conn) analyzer { return &httpAnalyzer{w: w, c: c} }
 
 func (a *httpAnalyzer) data(at int64, orig bool, b []byte) bool {
+	if a.inner != nil {
+		return a.inner.data(at, orig, b)
+	}
 	if a.client == 0 {
 		a.client = -1
 		if orig != http1.IsResponse(b) {
@@ -69,6 +75,9 @@ func (a *httpAnalyzer) read(at int64, s *httpSide, b []byte, request bool) bool 
 		}
 	}
 	for len(b) > 0 {
+		if a.inner != nil {
+			return a.inner.data(at, request == (a.client > 0), b)
+		}
 		if s.inBody {
 			var content []byte
 			content, b = s.body.Next(b)
@@ -221,9 +230,12 @@ func (a *httpAnalyzer) response(at int64, s *httpSide, r *http1.Response) bool {
 		s.file = newFile()
 		s.file.name = fileName(r.Disposition, x.URI)
 	}
-	if r.Status == 101 || x.Method == "CONNECT" && r.Status < 300 {
+	if tunnel := x.Method == "CONNECT" && r.Status < 300; tunnel || r.Status == 101 {
 		a.finishBody(at, s, false)
-		return false
+		if tunnel {
+			a.inner = openTLS(a.w, a.c)
+		}
+		return tunnel
 	}
 	if s.body.Done() {
 		a.finishBody(at, s, false)
@@ -251,6 +263,9 @@ func (a *httpAnalyzer) finishBody(at int64, s *httpSide, request bool) {
 		if x := a.current; x != nil {
 			x.RequestLength, x.whole = s.length, true
 			if f != nil && f.size > 0 {
+				if x.RequestType == "application/x-www-form-urlencoded" {
+					a.form(at, x, f)
+				}
 				f.name = fileName(nil, x.URI)
 				a.w.emitFile(at, x.Flow, f, "http", x.RequestType, x.RequestEncoding, true)
 			}
@@ -272,8 +287,16 @@ func (a *httpAnalyzer) finishBody(at int64, s *httpSide, request bool) {
 	a.report(x)
 }
 
-// lose ends a message whose rest cannot be told apart.
+// lose ends a message whose rest cannot be told apart. Of a head that is cut
+// short, the lines that are there count.
 func (a *httpAnalyzer) lose(at int64, s *httpSide, request bool) {
+	if head := s.head; !s.inBody && len(head.b) > 0 {
+		s.head = buffer{}
+		if i := bytes.LastIndexByte(head.b, '\n'); i >= 0 {
+			a.message(at, s, head.b[:i+1], request)
+		}
+		head.free(a.w)
+	}
 	s.head.free(a.w)
 	s.lost = true
 	if !s.inBody {
@@ -301,6 +324,10 @@ func (a *httpAnalyzer) align() {
 }
 
 func (a *httpAnalyzer) gap(at int64, orig bool, n int) {
+	if a.inner != nil {
+		a.inner.gap(at, orig, n)
+		return
+	}
 	s, request := &a.resp, false
 	if orig == (a.client > 0) {
 		s, request = &a.req, true
@@ -323,7 +350,9 @@ func (a *httpAnalyzer) gap(at int64, orig bool, n int) {
 
 func (a *httpAnalyzer) end(at int64) {
 	for i, s := range []*httpSide{&a.req, &a.resp} {
-		s.head.free(a.w)
+		if len(s.head.b) > 0 {
+			a.lose(at, s, i == 0)
+		}
 		if !s.inBody {
 			continue
 		}
@@ -340,6 +369,9 @@ func (a *httpAnalyzer) end(at int64) {
 		a.finishBody(at, s, i == 0)
 	}
 	a.flush(at)
+	if a.inner != nil {
+		a.inner.end(at)
+	}
 }
 
 // flush reports the requests that nobody answered.

@@ -10,6 +10,7 @@ import (
 type device struct {
 	name   string
 	worker int
+	closed bool
 }
 
 func openDevice(_ Config, name string, _ int) (*device, error) {

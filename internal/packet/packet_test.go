@@ -243,7 +243,10 @@ func TestMetricsPage(t *testing.T) {
 	}
 	cfg := Default()
 	cfg.TopTalkers = 2
-	m, _, _ := run(t, cfg, file)
+	cfg.Files = []string{file}
+	cfg.Records.Kinds = []string{"connection", "dns", "tls"}
+	m, _ := recording(t, cfg)
+	m.workers[0].device = &device{closed: true} // as if it were an interface
 	got := page(t, m)
 	proctest.Golden(t, "testdata/metrics.prom", got)
 	proctest.Lint(t, got, "nc_numpackets", "nc_uptime")

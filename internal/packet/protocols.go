@@ -11,5 +11,10 @@ func streamProtocols() []protocol {
 		{"http", protoTCP, []uint16{80, 3128, 8000, 8080}, matchHTTP, openHTTP},
 		{"quic", protoUDP, []uint16{443, 853, 8443}, matchQUIC, openQUIC},
 		{"ssh", protoTCP, []uint16{22, 2222}, matchSSH, openSSH},
+		{"smtp", protoTCP, []uint16{25, 587, 2525}, matchSMTP, openSMTP},
+		{"pop3", protoTCP, []uint16{110}, matchPOP3, openPOP3},
+		{"imap", protoTCP, []uint16{143}, matchIMAP, openIMAP},
+		{"ftp", protoTCP, []uint16{21}, matchFTP, openFTP},
+		{"telnet", protoTCP, []uint16{23}, matchTelnet, openTelnet},
 	}
 }

@@ -60,11 +60,41 @@ func parseBanner(s string) (product, version string) {
 	first := upTo(s, " ;(")
 	product, version, _ = strings.Cut(first, "/")
 	if version == "" { // OpenSSH_9.2p1
-		if p, v, ok := strings.Cut(first, "_"); ok && v != "" && v[0]-'0' < 10 {
-			product, version = p, v
+		if p, v, ok := strings.Cut(first, "_"); ok && v != "" && digit(v[0]) {
+			return p, v
+		}
+		// Microsoft Office Outlook 12.0
+		words := strings.Fields(upTo(s, "(;"))
+		for i := 1; i < min(len(words), 5); i++ {
+			if digit(words[i][0]) {
+				return strings.Join(words[:i], " "), words[i]
+			}
 		}
 	}
 	return product, version
+}
+
+func digit(c byte) bool { return c-'0' < 10 }
+
+// servers are the names by which greetings of mail and file servers tell what they are.
+var servers = []string{
+	"Postfix", "Exim", "Sendmail", "Microsoft ESMTP MAIL Service", "gsmtp", "OpenSMTPD", "Dovecot", "Cyrus", "Courier", "ProFTPD", "vsFTPd", "Pure-FTPd",
+	"FileZilla Server", "Microsoft FTP Service", "Haraka", "SubEthaSMTP", "IMAP4Rev1 Server",
+}
+
+// greeting returns the server that a greeting names, with the version behind it.
+func greeting(s string) string {
+	for _, name := range servers {
+		i := strings.Index(s, name)
+		if i < 0 {
+			continue
+		}
+		if words := strings.Fields(s[i+len(name):]); len(words) > 0 && digit(words[0][0]) {
+			return name + "/" + strings.Trim(words[0], "(),")
+		}
+		return name
+	}
+	return ""
 }
 
 func upTo(s, stop string) string {

@@ -1,6 +1,7 @@
 package packet
 
 import (
+	"math"
 	"slices"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -20,7 +21,7 @@ var (
 	quicBadDesc   = desc("oriel_packets_quic_unopened_total", "Initial packets of QUIC that did not authenticate.", "interface")
 	tlsExpiryDesc = desc("oriel_packets_tls_certificate_expiry_seconds", "Time until the certificate expires that a server sent as its own.", "interface")
 	tlsSoonDesc   = desc("oriel_packets_tls_certificate_soonest_expiry_timestamp_seconds",
-		"When the first certificate expires of those that servers sent as their own in the last hour of traffic, and had not expired then.", "interface")
+		"When the first certificate expires of those that servers sent as their own in the last hour of traffic, and had not expired then; +Inf: none.", "interface")
 )
 
 const day = 86400.0
@@ -128,7 +129,9 @@ func (s *tlsStats) send(out sender) {
 	out.counter(tlsECHDesc, s.ech)
 	out.histogram(tlsTimeDesc, &s.handshake, durationBounds[:])
 	out.histogram(tlsExpiryDesc, &s.expires, expiryBounds[:])
+	soonest := math.Inf(1)
 	if s.soonest > 0 {
-		out.ch <- prometheus.MustNewConstMetric(tlsSoonDesc, prometheus.GaugeValue, float64(s.soonest)/1e9, out.iface)
+		soonest = float64(s.soonest) / 1e9
 	}
+	out.ch <- prometheus.MustNewConstMetric(tlsSoonDesc, prometheus.GaugeValue, soonest, out.iface)
 }

@@ -17,12 +17,12 @@ const maxTalkers = 256
 type talkers struct {
 	mu     sync.Mutex // guards all that follows
 	max    int
-	m      map[netip.Addr]*talker
+	m      map[netip.Addr]*loudness
 	total  uint64 // bytes, once for either end of a connection
 	folded uint64 // addresses that lost their counter
 }
 
-type talker struct {
+type loudness struct {
 	count uint64 // at most this
 	over  uint64 // of it perhaps another's
 }
@@ -31,7 +31,7 @@ func newTalkers(limit int) *talkers {
 	if limit == 0 {
 		return nil
 	}
-	return &talkers{max: limit, m: map[netip.Addr]*talker{}}
+	return &talkers{max: limit, m: map[netip.Addr]*loudness{}}
 }
 
 func (t *talkers) add(a netip.Addr, bytes uint64) {
@@ -43,11 +43,11 @@ func (t *talkers) add(a netip.Addr, bytes uint64) {
 		return
 	}
 	if len(t.m) < t.max {
-		t.m[a] = &talker{count: bytes}
+		t.m[a] = &loudness{count: bytes}
 		return
 	}
 	var least netip.Addr
-	var e *talker
+	var e *loudness
 	for b, x := range t.m {
 		if e == nil || x.count < e.count || x.count == e.count && b.Less(least) {
 			least, e = b, x

@@ -73,6 +73,11 @@ func (w *worker) tapOf(c *conn) *tap {
 // match finds the protocol of a direction's first bytes.
 func (w *worker) match(k *key, orig bool, first []byte) *protocol {
 	var found *protocol
+	if k.proto == protoTCP {
+		if p := w.expectedOf(k); p != nil {
+			return p
+		}
+	}
 	for i := range w.protocols {
 		p := &w.protocols[i]
 		if p.proto != k.proto || (found != nil && !p.at(k)) || !p.match(k, orig, first) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -41,7 +42,8 @@ type worker struct {
 	budget       budget
 	streams      reassembly
 	serviceStats
-	products map[hostProduct]struct{} // reported
+	products map[hostProduct]struct{}     // reported
+	expected map[netip.AddrPort]*transfer // data connections that FTP announced
 	freeTap  *tap
 	current  *conn // whose analyzer is at work
 	talk     talk

@@ -1,0 +1,289 @@
+package packet
+
+import (
+	"bytes"
+	"strconv"
+)
+
+// Mailbox is a connection in which mail is fetched: POP3 or IMAP.
+type Mailbox struct {
+	Flow
+	Service  string `parquet:"service,dict"` // pop3, imap
+	Banner   string `parquet:"banner"`
+	User     string `parquet:"user"`
+	Accepted bool   `parquet:"accepted"`
+	StartTLS bool   `parquet:"starttls"`
+	Commands int64  `parquet:"commands"`
+	Fetched  int64  `parquet:"fetched"` // commands that fetch mail
+}
+
+// Kind is the table.
+func (m *Mailbox) Kind() string { return m.Service }
+
+// mailboxAnalyzer reads POP3 and IMAP, which differ in how they say the same.
+type mailboxAnalyzer struct {
+	w              *worker
+	c              *conn
+	imap           bool
+	first          int64
+	client, server lines
+	asked          []string // POP3: commands that wait for a reply
+	multi          bool     // POP3: the server's lines are of an answer until a dot
+	login          login
+	loginTag       string // IMAP
+	tlsTag         string
+	name           []byte // IMAP: what LOGIN said before a literal
+	literal        bool
+	record         Mailbox
+	inner          analyzer
+}
+
+func matchPOP3(k *key, _ bool, b []byte) bool {
+	at := k.dstPort == 110 || k.srcPort == 110
+	return bytes.HasPrefix(b, []byte("+OK")) && (at || bytes.Contains(bytes.ToUpper(b), []byte("POP"))) ||
+		at && (bytes.HasPrefix(b, []byte("USER ")) || bytes.HasPrefix(b, []byte("CAPA\r")))
+}
+
+func matchIMAP(k *key, _ bool, b []byte) bool {
+	if bytes.HasPrefix(b, []byte("* OK")) || bytes.HasPrefix(b, []byte("* PREAUTH")) {
+		return true
+	}
+	if k.srcPort != 143 && k.dstPort != 143 {
+		return false
+	}
+	_, rest, ok := bytes.Cut(b, []byte(" "))
+	word, _ := command(rest)
+	return ok && (word == "LOGIN" || word == "AUTHENTICATE" || bytes.HasPrefix(bytes.ToUpper(rest), []byte("CAPABILITY")))
+}
+
+func openPOP3(w *worker, c *conn) analyzer {
+	return &mailboxAnalyzer{w: w, c: c, asked: []string{"BANNER"}, record: Mailbox{Service: "pop3"}}
+}
+
+func openIMAP(w *worker, c *conn) analyzer {
+	return &mailboxAnalyzer{w: w, c: c, imap: true, record: Mailbox{Service: "imap"}}
+}
+
+func (a *mailboxAnalyzer) data(at int64, orig bool, b []byte) bool {
+	if a.inner != nil {
+		return a.inner.data(at, orig, b)
+	}
+	if a.first == 0 {
+		a.first = at
+	}
+	l := &a.server
+	if orig {
+		l = &a.client
+	}
+	for len(b) > 0 && a.inner == nil {
+		line, rest, ok := l.next(a.w, b)
+		if !ok {
+			return true
+		}
+		b = rest
+		switch {
+		case a.imap && orig:
+			a.imapSaid(line)
+		case a.imap:
+			a.imapReplied(at, line)
+		case orig:
+			a.popSaid(line)
+		default:
+			a.popReplied(at, line)
+		}
+	}
+	if a.inner != nil && len(b) > 0 {
+		return a.inner.data(at, orig, b)
+	}
+	return true
+}
+
+func (a *mailboxAnalyzer) startTLS() {
+	a.record.StartTLS = true
+	a.inner = openTLS(a.w, a.c)
+}
+
+func (a *mailboxAnalyzer) settle(at int64, accepted bool) {
+	if a.login.user != "" {
+		a.record.User = text(a.login.user)
+	}
+	a.record.Accepted = a.record.Accepted || accepted
+	a.login.settle(a.w, a.c.flow(at), a.record.Service, accepted)
+}
+
+func (a *mailboxAnalyzer) popSaid(line []byte) {
+	if a.login.saying() {
+		a.login.line(line)
+		a.ask("AUTH")
+		return
+	}
+	word, rest := command(line)
+	a.record.Commands++
+	switch word {
+	case "USER":
+		a.login = login{method: "user", user: string(rest)}
+	case "PASS":
+		a.login.step = loginSent
+	case "APOP":
+		user, _, _ := bytes.Cut(rest, []byte(" "))
+		a.login = login{method: "apop", user: string(user), step: loginSent}
+	case "AUTH":
+		a.login.sasl(rest)
+	case "RETR", "TOP":
+		a.record.Fetched++
+	}
+	if (word == "LIST" || word == "UIDL") && len(rest) > 0 {
+		word = "ONE" // its answer is one line
+	}
+	a.ask(word)
+}
+
+func (a *mailboxAnalyzer) ask(word string) {
+	if len(a.asked) < maxCommands {
+		a.asked = append(a.asked, word)
+	}
+}
+
+func (a *mailboxAnalyzer) popReplied(at int64, line []byte) {
+	if a.multi {
+		a.multi = !(len(line) == 1 && line[0] == '.')
+		return
+	}
+	good := bytes.HasPrefix(line, []byte("+OK"))
+	if !good && !bytes.HasPrefix(line, []byte("-ERR")) && !bytes.HasPrefix(line, []byte("+ ")) {
+		return
+	}
+	word := ""
+	if len(a.asked) > 0 {
+		word = a.asked[0]
+		a.asked = a.asked[:copy(a.asked, a.asked[1:])]
+	}
+	switch word {
+	case "BANNER":
+		a.record.Banner = text(bytes.TrimSpace(line[min(3, len(line)):]))
+	case "PASS", "APOP":
+		a.settle(at, good)
+	case "AUTH":
+		if good || line[0] == '-' {
+			a.settle(at, good)
+		}
+	case "STLS":
+		if good {
+			a.startTLS()
+		}
+	case "RETR", "TOP", "LIST", "UIDL", "CAPA":
+		a.multi = good
+	}
+}
+
+func (a *mailboxAnalyzer) imapSaid(line []byte) {
+	if a.literal { // this line begins with what a literal holds
+		a.literal = false
+		line = append(append(a.name, ' '), line...)
+		a.name = nil
+	} else if a.login.saying() {
+		a.login.line(line)
+		return
+	}
+	if n, ok := literal(line); ok {
+		if n <= 256 && len(line) < 512 {
+			a.name, a.literal = bytes.Clone(line[:bytes.LastIndexByte(line, '{')]), true
+		} else {
+			a.client.skip = n
+		}
+		return
+	}
+	tag, rest, _ := bytes.Cut(line, []byte(" "))
+	word, args := command(rest)
+	a.record.Commands++
+	switch word {
+	case "LOGIN":
+		a.login = login{method: "login", user: imapString(args), step: loginSent}
+		a.loginTag = text(tag)
+	case "AUTHENTICATE":
+		a.login.sasl(args)
+		a.loginTag = text(tag)
+	case "STARTTLS":
+		a.tlsTag = text(tag)
+	case "FETCH":
+		a.record.Fetched++
+	case "UID":
+		if w, _ := command(args); w == "FETCH" {
+			a.record.Fetched++
+		}
+	}
+}
+
+// literal returns the length of the literal that follows a line.
+func literal(line []byte) (int64, bool) {
+	i := bytes.LastIndexByte(line, '{')
+	if i < 0 || line[len(line)-1] != '}' {
+		return 0, false
+	}
+	n, err := strconv.ParseInt(string(bytes.TrimSuffix(line[i+1:len(line)-1], []byte("+"))), 10, 64)
+	return n, err == nil && n >= 0
+}
+
+// imapString returns the first atom or quoted string.
+func imapString(b []byte) string {
+	b = bytes.TrimLeft(b, " ")
+	if len(b) == 0 || b[0] != '"' {
+		one, _, _ := bytes.Cut(b, []byte(" "))
+		return string(one)
+	}
+	var out []byte
+	for i := 1; i < len(b) && b[i] != '"'; i++ {
+		if b[i] == '\\' && i+1 < len(b) {
+			i++
+		}
+		out = append(out, b[i])
+	}
+	return string(out)
+}
+
+func (a *mailboxAnalyzer) imapReplied(at int64, line []byte) {
+	if n, ok := literal(line); ok {
+		a.server.skip = n
+		return
+	}
+	tag, rest, _ := bytes.Cut(line, []byte(" "))
+	word, _ := command(rest)
+	switch {
+	case len(tag) == 1 && tag[0] == '*':
+		if a.record.Banner == "" && (word == "OK" || word == "PREAUTH") {
+			a.record.Banner = text(rest)
+		}
+	case a.loginTag != "" && string(tag) == a.loginTag:
+		a.loginTag = ""
+		a.settle(at, word == "OK")
+	case a.tlsTag != "" && string(tag) == a.tlsTag && word == "OK":
+		a.startTLS()
+	}
+}
+
+func (a *mailboxAnalyzer) gap(at int64, orig bool, n int) {
+	if a.inner != nil {
+		a.inner.gap(at, orig, n)
+		return
+	}
+	l := &a.server
+	if orig {
+		l = &a.client
+	}
+	l.skip = max(l.skip-int64(n), 0)
+}
+
+func (a *mailboxAnalyzer) end(at int64) {
+	a.client.part.free(a.w)
+	a.server.part.free(a.w)
+	a.login.left(a.w, a.c.flow(at), a.record.Service)
+	if a.first > 0 {
+		a.record.Flow = a.c.flow(a.first)
+		a.first = 0
+		r := a.record
+		a.w.emit(&r)
+	}
+	if a.inner != nil {
+		a.inner.end(at)
+	}
+}
