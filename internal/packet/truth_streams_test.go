@@ -47,7 +47,7 @@ func of[T Record](records []Record) []T {
 // occurs several times in a packet is several lines.
 func fields(t *testing.T, tshark, file, filter string, names ...string) []string {
 	t.Helper()
-	args := []string{"-n", "-r", file, "-2", "-R", filter, "-T", "fields", "-E", "separator=/t", "-E", "aggregator=\x1f"}
+	args := []string{"-n", "-r", file, "-Y", filter, "-T", "fields", "-E", "separator=/t", "-E", "aggregator=\x1f"}
 	for _, name := range names {
 		args = append(args, "-e", name)
 	}
