@@ -261,7 +261,6 @@ type ftpData struct {
 	c    *conn
 	t    *transfer
 	file *file
-	up   bool
 }
 
 // expectedOf returns how to read a connection that was announced.

@@ -66,7 +66,7 @@ func (a *httpAnalyzer) data(at int64, orig bool, b []byte) bool {
 
 func (a *httpAnalyzer) read(at int64, s *httpSide, b []byte, request bool) bool {
 	if s.lost {
-		if !(request && http1.IsRequest(b) || !request && http1.IsResponse(b)) {
+		if begins := request && http1.IsRequest(b) || !request && http1.IsResponse(b); !begins {
 			return true
 		}
 		s.lost = false

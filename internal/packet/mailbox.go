@@ -146,7 +146,7 @@ func (a *mailboxAnalyzer) ask(word string) {
 
 func (a *mailboxAnalyzer) popReplied(at int64, line []byte) {
 	if a.multi {
-		a.multi = !(len(line) == 1 && line[0] == '.')
+		a.multi = string(line) != "."
 		return
 	}
 	good := bytes.HasPrefix(line, []byte("+OK"))

@@ -19,8 +19,7 @@ type quicAnalyzer struct {
 	first   int64
 	seen    int
 	dcid    []byte // the keys are of it
-	version uint32
-	client  bool // the first packet came from the side that began
+	client  bool   // the first packet came from the side that began
 	keys    [2]*quic.Keys
 	keysOf  [2]uint32 // their version
 	stream  [2]quic.Stream

@@ -197,8 +197,13 @@ func (a *smtpAnalyzer) mail(line []byte) {
 		name string
 		to   *string
 	}{
-		{"from", &a.record.From}, {"to", &a.record.To}, {"subject", &a.record.Subject}, {"date", &a.record.Date},
-		{"message-id", &a.record.MessageID}, {"user-agent", &a.record.UserAgent}, {"x-mailer", &a.record.UserAgent},
+		{"from", &a.record.From},
+		{"to", &a.record.To},
+		{"subject", &a.record.Subject},
+		{"date", &a.record.Date},
+		{"message-id", &a.record.MessageID},
+		{"user-agent", &a.record.UserAgent},
+		{"x-mailer", &a.record.UserAgent},
 	} {
 		if *h.to == "" && bytes.EqualFold(name, []byte(h.name)) {
 			*h.to = text(value)

@@ -49,12 +49,12 @@ var browsers = []string{"Edg/", "EdgA/", "EdgiOS/", "OPR/", "SamsungBrowser/", "
 func parseBanner(s string) (product, version string) {
 	if strings.HasPrefix(s, "Mozilla/") || strings.HasPrefix(s, "Opera/") {
 		for _, b := range browsers {
-			if i := strings.Index(s, b); i >= 0 {
-				return strings.TrimRight(b, "/ "), upTo(s[i+len(b):], " ;)")
+			if _, after, ok := strings.Cut(s, b); ok {
+				return strings.TrimRight(b, "/ "), upTo(after, " ;)")
 			}
 		}
-		if i := strings.Index(s, "Version/"); i >= 0 && strings.Contains(s, "Safari/") {
-			return "Safari", upTo(s[i+len("Version/"):], " ;)")
+		if _, after, ok := strings.Cut(s, "Version/"); ok && strings.Contains(s, "Safari/") {
+			return "Safari", upTo(after, " ;)")
 		}
 	}
 	first := upTo(s, " ;(")
@@ -85,11 +85,11 @@ var servers = []string{
 // greeting returns the server that a greeting names, with the version behind it.
 func greeting(s string) string {
 	for _, name := range servers {
-		i := strings.Index(s, name)
-		if i < 0 {
+		_, after, ok := strings.Cut(s, name)
+		if !ok {
 			continue
 		}
-		if words := strings.Fields(s[i+len(name):]); len(words) > 0 && digit(words[0][0]) {
+		if words := strings.Fields(after); len(words) > 0 && digit(words[0][0]) {
 			return name + "/" + strings.Trim(words[0], "(),")
 		}
 		return name

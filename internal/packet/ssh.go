@@ -41,15 +41,18 @@ func (a *sshAnalyzer) data(at int64, orig bool, b []byte) bool {
 	}
 	s := &a.side[i]
 	if s.done {
-		return !(a.side[0].done && a.side[1].done)
+		return a.more()
 	}
 	if !s.buf.add(a.w, b, ssh.MaxPacket+ssh.MaxLine) {
 		s.finish(a.w)
-		return !(a.side[0].done && a.side[1].done)
+		return a.more()
 	}
 	a.read(at, s, i == 0)
-	return !(a.side[0].done && a.side[1].done)
+	return a.more()
 }
+
+// more tells whether a side still speaks in the clear.
+func (a *sshAnalyzer) more() bool { return !a.side[0].done || !a.side[1].done }
 
 func (s *sshSide) finish(w *worker) {
 	s.done = true

@@ -40,9 +40,11 @@ func (r *recorder) end(int64) { r.ended++ }
 
 func recorded(budget int64, r *recorder) *worker {
 	w := newWorker(Default(), "file", budget, nil, quiet())
-	w.protocols = []protocol{{name: "test", proto: protoTCP,
+	w.protocols = []protocol{{
+		name: "test", proto: protoTCP,
 		match: func(_ *key, _ bool, first []byte) bool { return bytes.HasPrefix(first, []byte("ab")) },
-		open:  func(*worker, *conn) analyzer { return r }}}
+		open:  func(*worker, *conn) analyzer { return r },
+	}}
 	return w
 }
 

@@ -78,7 +78,7 @@ func (a *tlsAnalyzer) sideOf(orig bool) *tlsSide {
 func (a *tlsAnalyzer) more() bool {
 	x, y := &a.side[0], &a.side[1]
 	closed := func(s *tlsSide) bool { return s.encrypted || s.lost }
-	return !(closed(x) && closed(y)) && x.cipher+y.cipher < maxCiphertext
+	return (!closed(x) || !closed(y)) && x.cipher+y.cipher < maxCiphertext
 }
 
 func (a *tlsAnalyzer) fragment(at int64, s *tlsSide, b []byte) {

@@ -80,8 +80,8 @@ func (k *Keys) Open(b []byte, h Header) ([]byte, error) {
 	head[0] ^= mask[0] & 0x0f
 	n := int(head[0]&3) + 1
 	var number uint32
-	for i := range n {
-		head[h.number+i] ^= mask[1+i]
+	for i, c := range mask[1 : 1+n] {
+		head[h.number+i] ^= c
 		number = number<<8 | uint32(head[h.number+i])
 	}
 	head = head[:h.number+n]
