@@ -95,7 +95,7 @@ func TestAuditRecordsGoRound(t *testing.T) {
 	cfg := Default()
 	cfg.Files = []string{captureFile(t)}
 	cfg.Records.Format = FormatNcap
-	cfg.Records.Kinds = Kinds()
+	cfg.Records.Kinds = []string{"all"}
 	_, dir := recording(t, cfg)
 	b, err := os.ReadFile(filepath.Join(dir, "TCP.ncap.gz"))
 	if err != nil {
