@@ -1,6 +1,6 @@
 // Package ncap reads and writes the audit records of netcap: files of
 // length-delimited protobuf messages of one type, the first of which is a
-// header. See spec of the format in docs/guides/packets.md.
+// header. An unknown field is left out, and a secret never shown.
 package ncap
 
 import (
