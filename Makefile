@@ -28,7 +28,7 @@ fuzz: check-go ## each fuzz test for FUZZTIME (default 60s)
 	@FUZZTIME=$(FUZZTIME) ./.ci/fuzz
 
 e2e: check-go ## against real WireGuard devices, Prometheus, promtool, amtool and InfluxDB; installs them on Debian
-	./.ci/packages wireguard-go wireguard-tools iproute2 iputils-ping curl prometheus prometheus-alertmanager influxdb stunnel4 openssl haproxy prometheus-blackbox-exporter
+	./.ci/packages wireguard-go wireguard-tools iproute2 iputils-ping curl prometheus prometheus-alertmanager prometheus-blackbox-exporter influxdb stunnel4 haproxy systemd openssl
 	[ -x $(TOOLS)/influxd-1.8 ] || { GOBIN=$(TOOLS) go install github.com/influxdata/influxdb/cmd/influxd@v1.8.10 && mv $(TOOLS)/influxd $(TOOLS)/influxd-1.8; }
 	cd e2e && PATH=$(TOOLS):$$PATH CI=$(CI) go test -timeout 20m ./...
 

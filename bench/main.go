@@ -53,6 +53,7 @@ var measurements = []struct {
 	{"engines", engines},
 	{"tunnels", tunnels},
 	{"probes", probes},
+	{"tenantproxy", tenantProxies},
 	{"neuvector", neuvectors},
 }
 
@@ -63,11 +64,15 @@ func run() error {
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
 	t := tools{dir: dir, oriel: filepath.Join(dir, "oriel"), prometheus: filepath.Join(dir, "prometheus")}
+	chosen := func(name string) bool { return len(os.Args) == 1 || slices.Contains(os.Args[1:], name) }
 	for _, b := range [][]string{
 		{"-C", "..", "build", "-o", t.oriel, "./cmd/oriel"},
 		// Of the service discoveries only those that Oriel has too: they cost memory, not time.
 		{"build", "-tags", "remove_all_sd,enable_file_sd,enable_http_sd", "-o", t.prometheus, "github.com/prometheus/prometheus/cmd/prometheus"},
 	} {
+		if b[0] == "build" && !chosen("engines") {
+			continue
+		}
 		fmt.Fprintln(os.Stderr, "go", strings.Join(b, " "))
 		cmd := exec.Command("go", b...)
 		cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr
@@ -78,7 +83,7 @@ func run() error {
 	fmt.Printf("%d cores, %s\n\n", runtime.NumCPU(), runtime.Version())
 	var errs []error
 	for _, m := range measurements {
-		if len(os.Args) == 1 || slices.Contains(os.Args[1:], m.name) {
+		if chosen(m.name) {
 			errs = append(errs, m.run(t))
 		}
 	}

@@ -58,7 +58,7 @@ func (p *Proxy) query(r *request, to url.Values) error {
 	if text == "" {
 		return bad("bad_request", "parameter \"query\" is missing")
 	}
-	text, err = r.tenant.enforce(text, p.rules)
+	text, err = r.company.enforceOnce(text, p.rules)
 	if err != nil {
 		return err
 	}

@@ -22,14 +22,15 @@ type company struct {
 	mu       sync.Mutex // guards what follows
 	tokens   float64
 	filled   time.Time
-	requests map[string]int64 // by endpoint
-	refusals map[string]int64 // by reason
+	requests map[string]int64  // by endpoint
+	refusals map[string]int64  // by reason
+	enforced map[string]string // queries as they were held to the tenant: dashboards ask the same again and again
 }
 
 func newCompany(c Company, cfg Config) *company {
 	o := &company{
 		Tenant: Tenant{cfg.Label, c.Name}, cfg: c, most: int64(c.MaxConcurrent), rate: c.Rate,
-		requests: map[string]int64{}, refusals: map[string]int64{}, upstream: newHistogram(),
+		requests: map[string]int64{}, refusals: map[string]int64{}, enforced: map[string]string{}, upstream: newHistogram(),
 	}
 	if o.most == 0 {
 		o.most = int64(cfg.Limits.CompanyConcurrent)
@@ -108,4 +109,31 @@ func (c *company) claims(cert *x509.Certificate, named string) bool {
 		}
 	}
 	return false
+}
+
+// Bounds of what is remembered of a company's queries.
+const (
+	maxRemembered      = 500
+	maxRememberedQuery = 2048
+)
+
+// enforceOnce is Tenant.enforce, which gives the same text for the same query.
+func (c *company) enforceOnce(query string, r rules) (string, error) {
+	c.mu.Lock()
+	held, ok := c.enforced[query]
+	c.mu.Unlock()
+	if ok {
+		return held, nil
+	}
+	held, err := c.enforce(query, r)
+	if err != nil || len(query) > maxRememberedQuery {
+		return held, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.enforced) >= maxRemembered {
+		clear(c.enforced)
+	}
+	c.enforced[query] = held
+	return held, nil
 }

@@ -135,7 +135,7 @@ func (p *Proxy) admit(w *recorder, r *http.Request, c *company, e *endpoint, lab
 		return &failure{code: http.StatusTooManyRequests, kind: "unavailable", reason: "busy", retry: time.Second, err: fmt.Errorf("more than %d requests at once", c.most)}
 	}
 	defer c.now.Add(-1)
-	req := &request{Request: r, tenant: c.Tenant, label: label, gzip: acceptsGzip(r)}
+	req := &request{Request: r, company: c, tenant: c.Tenant, label: label, gzip: acceptsGzip(r)}
 	if e.name != "read" {
 		r.Body = http.MaxBytesReader(w, r.Body, int64(p.cfg.Limits.Body))
 		if err := r.ParseForm(); err != nil {

@@ -10,10 +10,11 @@ import (
 // request is what a client asks, understood.
 type request struct {
 	*http.Request
-	tenant Tenant
-	form   url.Values // of the URL and of the body
-	label  string     // of /api/v1/label/NAME/values
-	gzip   bool       // the client takes it
+	company *company
+	tenant  Tenant
+	form    url.Values // of the URL and of the body
+	label   string     // of /api/v1/label/NAME/values
+	gzip    bool       // the client takes it
 }
 
 // endpoint is a path that clients may ask for. The path of Prometheus is built

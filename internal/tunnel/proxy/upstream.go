@@ -6,12 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"strings"
 	"sync"
-	"time"
 )
 
 // textHeader asks for the text format, whatever the client takes: it is read line by line.
@@ -35,17 +33,14 @@ func newUpstream(cfg Config, embedded http.Handler) (*upstream, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &upstream{base: u.Scheme + "://" + u.Host + strings.TrimRight(u.Path, "/"), client: &http.Transport{
-		// Compressed only if the client wants it: else Prometheus compresses and we undo it.
-		DisableCompression: true,
-		MaxIdleConns:       2 * cfg.Limits.Concurrent, MaxIdleConnsPerHost: 2 * cfg.Limits.Concurrent, IdleConnTimeout: 90 * time.Second,
-		DialContext:     (&net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
-		TLSClientConfig: settings, MaxResponseHeaderBytes: 64 << 10, WriteBufferSize: 16 << 10, ReadBufferSize: 64 << 10,
-	}}, nil
+	// Compressed only if the client wants it: else Prometheus compresses and we undo it.
+	return &upstream{
+		base: u.Scheme + "://" + u.Host + strings.TrimRight(u.Path, "/"), client: newDirect(u, settings, 2*cfg.Limits.Concurrent),
+	}, nil
 }
 
 func (u *upstream) close() {
-	if t, ok := u.client.(*http.Transport); ok {
+	if t, ok := u.client.(*direct); ok {
 		t.CloseIdleConnections()
 	}
 }
