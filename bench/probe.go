@@ -129,16 +129,12 @@ func probes(t tools) error {
 		}
 	}
 	fmt.Printf("%-26s %16s %16s\n", "probe: mutual TLS, echo", "CPU-ms/probe", "to bare loop")
-	floor := median(all[0].ms)
 	for _, p := range all {
 		var ratios []float64 // of the same round
 		for i, ms := range p.ms {
 			ratios = append(ratios, ms/all[0].ms[i])
 		}
-		fmt.Printf("%-26s %16.2f %16.2f\n", p.name, median(p.ms), median(ratios))
-	}
-	if floor == 0 {
-		return fmt.Errorf("the bare loop took no time")
+		fmt.Printf("%-26s %16.2f %16.2f\n", p.name, median(slices.Clone(p.ms)), median(ratios)) // a median sorts
 	}
 	return nil
 }
@@ -147,11 +143,6 @@ type prober struct {
 	name string
 	run  func() (cpu time.Duration, probes int64, err error)
 	ms   []float64 // of each round
-}
-
-func median(list []float64) float64 {
-	list = slices.Sorted(slices.Values(list))
-	return list[len(list)/2]
 }
 
 // echoServer sends lines back, to clients with a certificate.
