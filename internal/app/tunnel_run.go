@@ -23,6 +23,7 @@ import (
 // tunnelJob is a tunnel command at work: a part of the configuration file, with
 // its metrics on /metrics and its state on /status, reloaded as serve does it.
 type tunnelJob struct {
+	role     string
 	file     string
 	log      *slog.Logger
 	only     func(*Config) (*Config, bool) // what of the file this command runs
@@ -35,7 +36,7 @@ type tunnelJob struct {
 }
 
 func tunnelJobCommand(role, short, listen, about string, only func(*Config) (*Config, bool)) *cobra.Command {
-	j := &tunnelJob{only: only, reloads: newReloads()}
+	j := &tunnelJob{role: role, only: only, reloads: newReloads()}
 	var web server.Config
 	var lf logFlags
 	cmd := &cobra.Command{
@@ -46,7 +47,7 @@ func tunnelJobCommand(role, short, listen, about string, only func(*Config) (*Co
 			if j.log, err = lf.logger(cmd.ErrOrStderr()); err != nil {
 				return err
 			}
-			return j.run(cmd.Context(), role, web)
+			return j.run(cmd.Context(), web)
 		},
 	}
 	cmd.Flags().StringVar(&j.file, "config.file", "oriel.yml", "configuration file")
@@ -65,7 +66,7 @@ func (j *tunnelJob) replace() error {
 	}
 	cfg, ok := j.only(whole)
 	if !ok {
-		return fmt.Errorf("%s: there is nothing of this kind in it", j.file)
+		return fmt.Errorf("%s: there is no %s", j.file, j.role)
 	}
 	features, err := cfg.build(j.features, j.log)
 	if err != nil {
@@ -100,7 +101,7 @@ func (j *tunnelJob) reload() {
 	j.log.Info("reloaded", "file", j.file)
 }
 
-func (j *tunnelJob) run(ctx context.Context, role string, web server.Config) error {
+func (j *tunnelJob) run(ctx context.Context, web server.Config) error {
 	j.base, j.running = context.WithoutCancel(ctx), newRunning(j.log)
 	asked := make(chan chan struct{})
 	mux := http.NewServeMux()
@@ -142,7 +143,7 @@ func (j *tunnelJob) run(ctx context.Context, role string, web server.Config) err
 	hup := make(chan os.Signal, 1)
 	signal.Notify(hup, syscall.SIGHUP)
 	defer signal.Stop(hup)
-	j.log.Info("ready", "role", role, "address", strings.Join(srv.Addrs(), ","))
+	j.log.Info("ready", "role", j.role, "address", strings.Join(srv.Addrs(), ","))
 	_, _ = daemon.SdNotify(false, daemon.SdNotifyReady) // no systemd is no error
 	var failed error
 	for ctx.Err() == nil {

@@ -169,4 +169,3 @@ func (w *world) raw(t *testing.T, company, head, body string) (int, string) {
 	_, _ = fmt.Sscanf(string(answer), "HTTP/1.1 %d", &code)
 	return code, string(answer)
 }
-
