@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -79,11 +80,11 @@ func openEcho(v6, raw bool) (*echoSocket, error) {
 // socket. Where there is no such filter the reader drops it.
 func (s *echoSocket) filter() {
 	program := func(load func(off uint32, size int) bpf.Instruction, reply uint32, first ...bpf.Instruction) []bpf.RawInstruction {
-		list := append(first,
+		out, err := bpf.Assemble(slices.Concat(first, []bpf.Instruction{
 			load(0, 1), bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: reply, SkipTrue: 3},
 			load(4, 2), bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: uint32(s.id), SkipTrue: 1},
-			bpf.RetConstant{Val: 1 << 16}, bpf.RetConstant{Val: 0})
-		out, err := bpf.Assemble(list)
+			bpf.RetConstant{Val: 1 << 16}, bpf.RetConstant{Val: 0},
+		}))
 		if err != nil {
 			return nil
 		}
@@ -205,7 +206,7 @@ func (s *echoSocket) read() {
 		n, from, err := s.conn.ReadFrom(b)
 		if err != nil {
 			var temporary net.Error
-			if errors.As(err, &temporary) && temporary.Timeout() || !errors.Is(err, net.ErrClosed) && s.reported(err) {
+			if errors.As(err, &temporary) && temporary.Timeout() || !errors.Is(err, net.ErrClosed) && reported(err) {
 				continue
 			}
 			return
@@ -215,7 +216,7 @@ func (s *echoSocket) read() {
 }
 
 // reported tells whether an error is about some packet sent before, and not about the socket.
-func (s *echoSocket) reported(err error) bool {
+func reported(err error) bool {
 	var op *net.OpError
 	return errors.As(err, &op) && op.Op == "read" && isUnreachable(err)
 }
