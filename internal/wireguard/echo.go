@@ -81,9 +81,12 @@ func openEcho(v6, raw bool) (*echoSocket, error) {
 func (s *echoSocket) filter() {
 	program := func(load func(off uint32, size int) bpf.Instruction, reply uint32, first ...bpf.Instruction) []bpf.RawInstruction {
 		out, err := bpf.Assemble(slices.Concat(first, []bpf.Instruction{
-			load(0, 1), bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: reply, SkipTrue: 3},
-			load(4, 2), bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: uint32(s.id), SkipTrue: 1},
-			bpf.RetConstant{Val: 1 << 16}, bpf.RetConstant{Val: 0},
+			load(0, 1),
+			bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: reply, SkipTrue: 3},
+			load(4, 2),
+			bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: uint32(s.id), SkipTrue: 1},
+			bpf.RetConstant{Val: 1 << 16},
+			bpf.RetConstant{Val: 0},
 		}))
 		if err != nil {
 			return nil
@@ -92,11 +95,11 @@ func (s *echoSocket) filter() {
 	}
 	if s.p4 != nil { // the filter sees the IP header too
 		_ = s.p4.SetBPF(program(func(off uint32, size int) bpf.Instruction { return bpf.LoadIndirect{Off: off, Size: size} },
-			uint32(ipv4.ICMPTypeEchoReply), bpf.LoadMemShift{Off: 0})) //nolint:gosec // a byte
+			uint32(ipv4.ICMPTypeEchoReply), bpf.LoadMemShift{Off: 0}))
 		return
 	}
 	_ = s.p6.SetBPF(program(func(off uint32, size int) bpf.Instruction { return bpf.LoadAbsolute{Off: off, Size: size} },
-		uint32(ipv6.ICMPTypeEchoReply))) //nolint:gosec // a byte
+		uint32(ipv6.ICMPTypeEchoReply)))
 }
 
 // ask sends the echoes of one probe and waits for their replies. An error means

@@ -23,7 +23,7 @@ var precisions = map[string]lineprotocol.Precision{
 
 // body reads a request, packed or not, up to the limit of what is in it.
 func (r *Receiver) body(req *http.Request) ([]byte, error) {
-	var in io.Reader = io.LimitReader(req.Body, r.cfg.MaxBody+1)
+	in := io.LimitReader(req.Body, r.cfg.MaxBody+1)
 	switch encoding := req.Header.Get("Content-Encoding"); encoding {
 	case "", "identity":
 	case "gzip":
