@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -79,11 +80,14 @@ func openEcho(v6, raw bool) (*echoSocket, error) {
 // socket. Where there is no such filter the reader drops it.
 func (s *echoSocket) filter() {
 	program := func(load func(off uint32, size int) bpf.Instruction, reply uint32, first ...bpf.Instruction) []bpf.RawInstruction {
-		list := append(first,
-			load(0, 1), bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: reply, SkipTrue: 3},
-			load(4, 2), bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: uint32(s.id), SkipTrue: 1},
-			bpf.RetConstant{Val: 1 << 16}, bpf.RetConstant{Val: 0})
-		out, err := bpf.Assemble(list)
+		out, err := bpf.Assemble(slices.Concat(first, []bpf.Instruction{
+			load(0, 1),
+			bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: reply, SkipTrue: 3},
+			load(4, 2),
+			bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: uint32(s.id), SkipTrue: 1},
+			bpf.RetConstant{Val: 1 << 16},
+			bpf.RetConstant{Val: 0},
+		}))
 		if err != nil {
 			return nil
 		}
@@ -91,11 +95,11 @@ func (s *echoSocket) filter() {
 	}
 	if s.p4 != nil { // the filter sees the IP header too
 		_ = s.p4.SetBPF(program(func(off uint32, size int) bpf.Instruction { return bpf.LoadIndirect{Off: off, Size: size} },
-			uint32(ipv4.ICMPTypeEchoReply), bpf.LoadMemShift{Off: 0})) //nolint:gosec // a byte
+			uint32(ipv4.ICMPTypeEchoReply), bpf.LoadMemShift{Off: 0}))
 		return
 	}
 	_ = s.p6.SetBPF(program(func(off uint32, size int) bpf.Instruction { return bpf.LoadAbsolute{Off: off, Size: size} },
-		uint32(ipv6.ICMPTypeEchoReply))) //nolint:gosec // a byte
+		uint32(ipv6.ICMPTypeEchoReply)))
 }
 
 // ask sends the echoes of one probe and waits for their replies. An error means
@@ -205,7 +209,7 @@ func (s *echoSocket) read() {
 		n, from, err := s.conn.ReadFrom(b)
 		if err != nil {
 			var temporary net.Error
-			if errors.As(err, &temporary) && temporary.Timeout() || !errors.Is(err, net.ErrClosed) && s.reported(err) {
+			if errors.As(err, &temporary) && temporary.Timeout() || !errors.Is(err, net.ErrClosed) && reported(err) {
 				continue
 			}
 			return
@@ -215,7 +219,7 @@ func (s *echoSocket) read() {
 }
 
 // reported tells whether an error is about some packet sent before, and not about the socket.
-func (s *echoSocket) reported(err error) bool {
+func reported(err error) bool {
 	var op *net.OpError
 	return errors.As(err, &op) && op.Op == "read" && isUnreachable(err)
 }

@@ -5,8 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
-	"sort"
+	"slices"
 	"strings"
 	"time"
 
@@ -22,7 +23,7 @@ var precisions = map[string]lineprotocol.Precision{
 
 // body reads a request, packed or not, up to the limit of what is in it.
 func (r *Receiver) body(req *http.Request) ([]byte, error) {
-	var in io.Reader = io.LimitReader(req.Body, r.cfg.MaxBody+1)
+	in := io.LimitReader(req.Body, r.cfg.MaxBody+1)
 	switch encoding := req.Header.Get("Content-Encoding"); encoding {
 	case "", "identity":
 	case "gzip":
@@ -103,14 +104,9 @@ func (p *linePoint) parseFields(d *lineprotocol.Decoder, precision lineprotocol.
 
 // seriesOf is a measurement with its tags, sorted.
 func seriesOf(measurement string, tags map[string]string) string {
-	keys := make([]string, 0, len(tags))
-	for k := range tags {
-		keys = append(keys, k)
-	}
-	sort.Strings(keys)
 	var b strings.Builder
 	b.WriteString(measurement)
-	for _, k := range keys {
+	for _, k := range slices.Sorted(maps.Keys(tags)) {
 		b.WriteString("," + k + "=" + tags[k])
 	}
 	return b.String()
