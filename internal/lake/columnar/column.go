@@ -354,7 +354,7 @@ func (c *column) appendLevels(dst []byte, at, n, rows int) ([]byte, error) {
 		if c.nulls > 0 {
 			level = 0
 		}
-		run := binary.AppendUvarint(make([]byte, 0, 8), uint64(n)<<1) //nolint:gosec // positive
+		run := binary.AppendUvarint(make([]byte, 0, 8), uint64(n)<<1)   //nolint:gosec // positive
 		dst = binary.LittleEndian.AppendUint32(dst, uint32(len(run)+1)) //nolint:gosec // some bytes
 		return append(append(dst, run...), level), nil
 	}
