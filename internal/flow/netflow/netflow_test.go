@@ -170,7 +170,7 @@ func TestSamplingToldApart(t *testing.T) {
 	}
 	long := withLength(1, pack(uint16(259), uint16(4), uint16(8), uint16(1), uint16(4), uint16(48), uint16(2), uint16(50), uint16(4)))
 	for id := range 1000 {
-		if _, _, err := d.Decode(v9(long, withLength(259, pack(uint32(0), uint16(id), uint32(100+id)))), router, false, sent, nil); err != nil { //nolint:gosec // small
+		if _, _, err := d.Decode(v9(long, withLength(259, pack(uint32(0), uint16(id), uint32(100+id)))), router, false, sent, nil); err != nil {
 			t.Fatal(err)
 		}
 	}

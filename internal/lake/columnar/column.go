@@ -85,9 +85,6 @@ func newColumn(s reflect.StructField, f parquet.Field) (column, bool) {
 	default:
 		return c, false
 	}
-	if c.form == format.PlainDictionary {
-		c.form = format.RLEDictionary
-	}
 	if p := f.Type().PhysicalType(); p == nil || *p != c.physical {
 		return c, false
 	}
@@ -217,15 +214,20 @@ func (c *column) takeText(rows []unsafe.Pointer) {
 			c.levels = append(c.levels, 1)
 		}
 		// Equal texts are mostly one text: then a look at the address will do.
-		if unsafe.StringData(s) != unsafe.StringData(d.last) || len(s) != len(d.last) || len(d.values) == 0 {
+		if !same(s, d.last) || len(d.values) == 0 {
 			slot := &c.near[(uintptr(unsafe.Pointer(unsafe.StringData(s)))>>4^uintptr(len(s)))%uintptr(len(c.near))] //nolint:gosec // an address as a hash
-			if slot.value == "" || unsafe.StringData(s) != unsafe.StringData(slot.value) || len(s) != len(slot.value) {
+			if slot.value == "" || !same(s, slot.value) {
 				slot.value, slot.at = s, d.find(s)
 			}
 			d.last, d.lastAt = s, slot.at
 		}
 		c.index = append(c.index, d.lastAt)
 	}
+}
+
+// same tells whether two texts are one in memory.
+func same(a, b string) bool {
+	return len(a) == len(b) && unsafe.StringData(a) == unsafe.StringData(b) //nolint:gosec // compared, not read
 }
 
 // near is a text and its place in the dictionary. It holds the text, so the address stays its own.
@@ -352,8 +354,8 @@ func (c *column) appendLevels(dst []byte, at, n, rows int) ([]byte, error) {
 		if c.nulls > 0 {
 			level = 0
 		}
-		run := binary.AppendUvarint(make([]byte, 0, 8), uint64(n)<<1) //nolint:gosec // positive
-		dst = binary.LittleEndian.AppendUint32(dst, uint32(len(run)+1))
+		run := binary.AppendUvarint(make([]byte, 0, 8), uint64(n)<<1)   //nolint:gosec // positive
+		dst = binary.LittleEndian.AppendUint32(dst, uint32(len(run)+1)) //nolint:gosec // some bytes
 		return append(append(dst, run...), level), nil
 	}
 	e := rle.Encoding{BitWidth: 1}

@@ -48,7 +48,7 @@ func random(rnd *rand.Rand, n, share int) []*row {
 			r.Port = new(rnd.Int32())
 		}
 		if maybe() {
-			r.Protocol = new(int32(rnd.IntN(3))) //nolint:gosec // small
+			r.Protocol = new(int32(rnd.IntN(3)))
 		}
 		if maybe() {
 			r.Bytes = new(-rnd.Int64())
