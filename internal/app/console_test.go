@@ -18,8 +18,15 @@ func TestOtherHostNamesAreRefused(t *testing.T) {
 		host  string
 		code  int
 	}{
-		{flags, "127.0.0.1:9190", 200}, {flags, "localhost:9190", 200}, {flags, "LOCALHOST", 200}, {flags, "[::1]:9190", 200}, {flags, "10.0.0.7", 200},
-		{flags, "Oriel.example:9190", 200}, {flags, "evil.example:9190", 421}, {flags, "localhost.evil.example", 421}, {flags, "127.0.0.1.evil.example", 421},
+		{flags, "127.0.0.1:9190", 200},
+		{flags, "localhost:9190", 200},
+		{flags, "LOCALHOST", 200},
+		{flags, "[::1]:9190", 200},
+		{flags, "10.0.0.7", 200},
+		{flags, "Oriel.example:9190", 200},
+		{flags, "evil.example:9190", 421},
+		{flags, "localhost.evil.example", 421},
+		{flags, "127.0.0.1.evil.example", 421},
 		{guarded, "anything.example", 200},
 	}
 	for _, tt := range tests {

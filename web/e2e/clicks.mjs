@@ -120,6 +120,7 @@ export async function clicks({ open, base, shots, fail, settle }) {
 
   await step('look-up', async (page) => {
     await page.goto(base);
+    await page.locator('.card[data-source]').first().waitFor({ timeout: 20e3 });
     await page.keyboard.press('/');
     await page.keyboard.type('203.0.113.66');
     await page.keyboard.press('Enter');
