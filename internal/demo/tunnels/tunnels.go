@@ -88,9 +88,7 @@ func (l *Lab) file(name string) string { return filepath.Join(l.dir, name) }
 func (l *Lab) Open(ctx context.Context) error {
 	var lc net.ListenConfig
 	names := []string{"metrics", "acme-hsm", "globex-hsm"}
-	for _, c := range append([]string{refused}, companies...) {
-		names = append(names, c)
-	}
+	names = append(append(names, refused), companies...)
 	for _, name := range names {
 		p, err := lc.Listen(ctx, "tcp", "127.0.0.1:0")
 		if err != nil {

@@ -89,7 +89,8 @@ func TestNothingElseTravels(t *testing.T) {
 		{"DELETE /api/v1/series?match[]=up", "", 405},
 		{"POST /federate", "match[]=up", 405},
 		{"POST /api/v1/read", "x", 404}, // labels are hidden
-		{"GET /", "", 404}, {"GET /api/v1/targets", "", 404}, {"GET /api/v1/status/config", "", 404}, {"GET /api/v1/status/flags", "", 404},
+		{"GET /", "", 404},
+		{"GET /api/v1/targets", "", 404}, {"GET /api/v1/status/config", "", 404}, {"GET /api/v1/status/flags", "", 404},
 		{"GET /api/v1/status/tsdb", "", 404}, {"POST /api/v1/admin/tsdb/delete_series?match[]=up", "", 404}, {"POST /api/v1/write", "x", 404},
 		{"GET /api/v1/query/", "", 404}, {"GET /api/v1/label/a-b/values", "", 404}, {"GET /api/v1/label/values", "", 404}, {"POST /-/quit", "", 400},
 		{"GET /prom/api/v1/query?query=up", "", 404}, {"GET /graph", "", 404},

@@ -154,7 +154,7 @@ func readMatcher(data []byte) (*labels.Matcher, error) {
 	if kind > uint64(labels.MatchNotRegexp) || name == "" {
 		return nil, fmt.Errorf("%w: matcher", errWire)
 	}
-	return labels.NewMatcher(labels.MatchType(kind), name, value) //nolint:gosec // 0 to 3
+	return labels.NewMatcher(labels.MatchType(kind), name, value)
 }
 
 // fields calls each for every field of a message.

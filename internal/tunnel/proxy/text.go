@@ -36,9 +36,9 @@ func (p *Proxy) answerMetrics(r *request, resp *http.Response, w http.ResponseWr
 		}
 		described[name] = true
 		if m.Help != "" {
-			l.out.WriteString("# HELP " + name + " " + helpEscaper.Replace(m.Help) + "\n")
+			_, _ = l.out.WriteString("# HELP " + name + " " + helpEscaper.Replace(m.Help) + "\n")
 		}
-		l.out.WriteString("# TYPE " + name + " " + m.Type + "\n")
+		_, _ = l.out.WriteString("# TYPE " + name + " " + m.Type + "\n")
 	})
 }
 
@@ -121,7 +121,7 @@ type lines struct {
 // pair is a label as the format writes it: the name may stand in quotes, the value is without.
 type pair struct{ name, value []byte }
 
-// sample writes a line if it is the tenant's; else it returns false.
+// sample writes a line (errors stay with the writer until Flush) if it is the tenant's; else it returns false.
 func (l *lines) sample(line []byte) bool {
 	metric, rest, ok := l.split(line)
 	if !ok {
@@ -152,28 +152,28 @@ func (l *lines) sample(line []byte) bool {
 	}
 	quoted := len(metric) > 0 && metric[0] == '"' // a UTF-8 name stands inside of the braces
 	if !quoted {
-		l.out.Write(metric)
+		_, _ = l.out.Write(metric)
 	}
-	l.out.WriteByte('{')
+	_ = l.out.WriteByte('{')
 	if quoted {
-		l.out.Write(metric)
+		_, _ = l.out.Write(metric)
 	}
 	for i, p := range l.labels {
 		if i > 0 || quoted {
-			l.out.WriteByte(',')
+			_ = l.out.WriteByte(',')
 		}
-		l.out.Write(p.name)
-		l.out.WriteString(`="`)
-		l.out.Write(p.value)
-		l.out.WriteByte('"')
+		_, _ = l.out.Write(p.name)
+		_, _ = l.out.WriteString(`="`)
+		_, _ = l.out.Write(p.value)
+		_ = l.out.WriteByte('"')
 	}
-	l.out.WriteString("} ")
-	l.out.Write(value)
+	_, _ = l.out.WriteString("} ")
+	_, _ = l.out.Write(value)
 	if l.timestamps && len(stamp) > 0 {
-		l.out.WriteByte(' ')
-		l.out.Write(stamp)
+		_ = l.out.WriteByte(' ')
+		_, _ = l.out.Write(stamp)
 	}
-	l.out.WriteByte('\n')
+	_ = l.out.WriteByte('\n')
 	return true
 }
 

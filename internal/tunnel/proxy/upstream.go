@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"strings"
@@ -62,9 +63,7 @@ func (u *upstream) do(ctx context.Context, q *question) (*http.Response, error) 
 	if err != nil {
 		return nil, err
 	}
-	for name, values := range q.header {
-		r.Header[name] = values
-	}
+	maps.Copy(r.Header, q.header)
 	if kind != "" {
 		r.Header.Set("Content-Type", kind)
 	}
@@ -120,7 +119,7 @@ func (p *Proxy) pass(r *request, resp *http.Response, w http.ResponseWriter) err
 		}
 		if n > 0 {
 			if _, werr := w.Write(b[:n]); werr != nil {
-				return nil //nolint:nilerr // the client has gone: nothing to tell it
+				return nil // the client has gone: nothing to tell it
 			}
 		}
 		if errors.Is(err, io.EOF) {

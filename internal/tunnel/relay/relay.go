@@ -162,7 +162,7 @@ func (t Tunnel) validate(path string, gateway bool) error {
 		}
 	}
 	for i, r := range t.Allow {
-		if err := r.Identity.Validate(); err != nil {
+		if err := r.Validate(); err != nil {
 			return bad(fmt.Sprintf("allow[%d]", i), "%w", err)
 		}
 	}

@@ -55,7 +55,7 @@ func (s *reader) try(fd uintptr) bool {
 		s.b = blocks.Get().(*block)
 	}
 	for {
-		n, err := syscall.Read(int(fd), s.b[s.n:]) //nolint:gosec // a descriptor
+		n, err := syscall.Read(int(fd), s.b[s.n:])
 		switch {
 		case errors.Is(err, syscall.EINTR):
 			continue
@@ -84,7 +84,7 @@ func (s *reader) fill() error {
 		if s.b == nil {
 			s.b = blocks.Get().(*block)
 		}
-		n, err := s.Conn.Read(s.b[s.n:])
+		n, err := s.Read(s.b[s.n:])
 		s.n += n
 		return err
 	}

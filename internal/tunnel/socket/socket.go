@@ -69,7 +69,7 @@ func inherited(name string) (net.Listener, error) {
 			if err != nil {
 				return nil, fmt.Errorf("socket %q of systemd: %w", name, err)
 			}
-			f := os.NewFile(uintptr(fd), name) //nolint:gosec // fcntl returns no negative number without an error
+			f := os.NewFile(uintptr(fd), name)
 			l, err := net.FileListener(f)
 			return l, errors.Join(err, f.Close())
 		}
