@@ -15,6 +15,7 @@ const (
 	historySpan  = 3 * time.Hour
 	historyStep  = 15 * time.Second // what Grafana and the console take for granted
 	historyWait  = 12 * time.Second // at most, for every source to answer
+	historyCalm  = 1500 * time.Millisecond
 	historyApart = 6 * time.Second
 )
 
@@ -65,25 +66,28 @@ func (s *shown) sets() map[string]*collector.Set {
 	return sets
 }
 
-// settled waits until every collector has something to show.
+// settled waits until every collector has something to show and shows no more than a moment ago.
 func (a *application) settled(ctx context.Context, sets map[string]*collector.Set) error {
+	before := -1
 	for end := time.Now().Add(historyWait); time.Now().Before(end); {
 		pages, err := gatherAll(ctx, sets)
 		if err != nil {
 			return err
 		}
-		ready := true
+		ready, count := true, 0
 		for _, page := range pages {
 			for _, f := range page {
+				count += len(f.GetMetric())
 				if f.GetName() == "oriel_collector_success" && f.GetMetric()[0].GetGauge().GetValue() == 0 {
 					ready = false
 				}
 			}
 		}
-		if ready {
+		if ready && count == before {
 			return nil
 		}
-		if err := pause(ctx, 250*time.Millisecond); err != nil {
+		before = count
+		if err := pause(ctx, historyCalm); err != nil {
 			return err
 		}
 	}

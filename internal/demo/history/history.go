@@ -74,23 +74,18 @@ func (p point) past(apart time.Duration, span Span) func(time.Time) float64 {
 // counted, the program began again now, as its users see after a restart.
 func (p point) counter(w wave, apart time.Duration, span Span) func(time.Time) float64 {
 	rate := max(0, (p.last-p.first)/apart.Seconds())
-	total := rate * span.End.Sub(span.Start).Seconds() // the wave's mean is 1
-	value := p.last - total
+	whole := w.sum(span.Start, span.End)
 	switch {
-	case total == 0:
-		value = p.last
-	case value >= 0:
+	case rate == 0:
+		return func(time.Time) float64 { return p.last }
+	case p.last >= rate*whole:
 	case p.last > 60*rate: // a restart that counts more than a minute at once would look like a burst
-		rate, value = rate*p.last/total, 0
+		rate = p.last / whole
 	default:
-		value = 0
+		return func(t time.Time) float64 { return rate * w.sum(span.Start, t) }
 	}
-	last := span.Start
-	return func(t time.Time) float64 {
-		value += rate * w.at(t) * t.Sub(last).Seconds()
-		last = t
-		return value
-	}
+	// Never above what is there now: Prometheus would take the fall for a restart.
+	return func(t time.Time) float64 { return max(0, p.last-rate*w.sum(t, span.End)) }
 }
 
 // moment tells whether a value is a time of the last year, in seconds.
@@ -122,6 +117,16 @@ func (w wave) at(t time.Time) float64 {
 	s := float64(t.UnixMilli())/1000 + w.phase*7200
 	turn := func(seconds float64) float64 { return math.Sin(2 * math.Pi * s / seconds) }
 	return 1 + 0.34*turn(3600) + 0.14*turn(613) + 0.08*turn(97)
+}
+
+// sum is the wave added up over a time, in seconds: about as many as passed.
+func (w wave) sum(from, to time.Time) float64 {
+	whole := func(t time.Time) float64 {
+		s := float64(t.UnixMilli())/1000 + w.phase*7200
+		turn := func(seconds float64) float64 { return -math.Cos(2*math.Pi*s/seconds) * seconds / (2 * math.Pi) }
+		return 0.34*turn(3600) + 0.14*turn(613) + 0.08*turn(97)
+	}
+	return to.Sub(from).Seconds() + whole(to) - whole(from)
 }
 
 func key(metric map[string]string) string {

@@ -60,6 +60,11 @@ func TestCountersRiseToWhatIsThere(t *testing.T) {
 			t.Errorf("%s ends at %v; want about %v", name, v, want)
 		}
 	}
+	for name, now := range map[string]float64{"old": 1.000001e9, "mid": 9020, "grown": 50_000} {
+		if v := last(name); v > now {
+			t.Errorf("%s ends at %v, above what is there: %v", name, v, now)
+		}
+	}
 	if rate := (got["young"][200] - got["young"][100]) / 1500; rate < 40 || rate > 170 {
 		t.Errorf("young counts %v a second; the pages show 100", rate)
 	}
