@@ -18,7 +18,7 @@ func TestGrafanaPlugin(t *testing.T) {
 		out, err := exec.Command(oriel, "sql", "--url", base, "-o", "csv", "SELECT count(DISTINCT provider) AS n FROM flows").CombinedOutput()
 		return err == nil && string(out) == "n\n4\n", string(out)
 	})
-	test := exec.Command("go", "test", "-count=1", "-run", "TestBundledPanels", "./pkg")
+	test := exec.Command("go", "test", "-tags", "demo", "-count=1", "-run", "TestBundledPanels", "./pkg")
 	test.Dir, test.Env = "../grafana/plugin", append(os.Environ(), "ORIEL_URL="+base)
 	if out, err := test.CombinedOutput(); err != nil {
 		t.Errorf("%v\n%s", err, tail(string(out)))

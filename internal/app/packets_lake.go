@@ -119,6 +119,14 @@ func packetTables(l *lake.Lake) (map[string]packetTable, error) {
 			tables[kind] = newRows[packet.ICMP](l, kind)
 		case *packet.Neighbour:
 			tables[kind] = newRows[packet.Neighbour](l, kind)
+		case *packet.SMTP:
+			tables[kind] = newRows[packet.SMTP](l, kind)
+		case *packet.Mailbox:
+			tables[kind] = newRows[packet.Mailbox](l, kind)
+		case *packet.FTP:
+			tables[kind] = newRows[packet.FTP](l, kind)
+		case *packet.Telnet:
+			tables[kind] = newRows[packet.Telnet](l, kind)
 		case *packet.File:
 			tables[kind] = newRows[packet.File](l, kind)
 		case *packet.Software:

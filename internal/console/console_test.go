@@ -18,6 +18,7 @@ import (
 
 	"github.com/orielhq/oriel/grafana"
 	"github.com/orielhq/oriel/internal/conf"
+	"github.com/orielhq/oriel/internal/proctest"
 )
 
 var quiet = slog.New(slog.DiscardHandler)
@@ -142,7 +143,7 @@ func TestScriptsAreSmall(t *testing.T) {
 	files := dist()
 	p := newPages(files)
 	if !p.built() {
-		t.Skip("the pages are not built: make web")
+		proctest.Without(t, "the pages are not built: make web")
 	}
 	const budget = 400_000
 	list, err := filepath.Glob(filepath.Join("dist", "assets", "*.js"))

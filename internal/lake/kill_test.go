@@ -216,7 +216,8 @@ func TestKillAtEveryWrite(t *testing.T) {
 				t.Parallel()
 				dir := copyTree(t, whole)
 				if _, killed := life(t, dir, fmt.Sprintf("%s_POINT=%s %d", killEnv, point, n)); !killed {
-					t.Skip("this time it did not come so often to it")
+					t.Log("this time it did not come so often to it")
+					return
 				}
 				unique(t, all(t, reader(dir)), written, false)
 				care := killEnv + "_CARE="

@@ -12,7 +12,7 @@ type Record interface {
 
 // Flow begins the row of every record that belongs to a connection.
 type Flow struct {
-	Time        time.Time `parquet:"time,timestamp(nanosecond)"`
+	Time        time.Time `parquet:"time,timestamp(microsecond:local)"`
 	UID         string    `parquet:"uid"`          // of the connection, in all its records
 	CommunityID string    `parquet:"community_id"` // version 1, seed 0; empty without ports
 	OrigAddr    string    `parquet:"orig_addr"`

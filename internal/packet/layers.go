@@ -15,7 +15,7 @@ const maxNames = 16384
 type (
 	// Ethernet is one frame.
 	Ethernet struct {
-		Time      time.Time `parquet:"time,timestamp(nanosecond)"`
+		Time      time.Time `parquet:"time,timestamp(microsecond:local)"`
 		SrcMAC    string    `parquet:"src_mac"`
 		DstMAC    string    `parquet:"dst_mac"`
 		EtherType uint16    `parquet:"ether_type"`
@@ -23,7 +23,7 @@ type (
 	}
 	// VLAN is one tag of 802.1Q.
 	VLAN struct {
-		Time         time.Time `parquet:"time,timestamp(nanosecond)"`
+		Time         time.Time `parquet:"time,timestamp(microsecond:local)"`
 		ID           uint16    `parquet:"vlan"`
 		Priority     uint8     `parquet:"priority"`
 		DropEligible bool      `parquet:"drop_eligible"`
@@ -31,7 +31,7 @@ type (
 	}
 	// MPLS is the first label of a stack.
 	MPLS struct {
-		Time   time.Time `parquet:"time,timestamp(nanosecond)"`
+		Time   time.Time `parquet:"time,timestamp(microsecond:local)"`
 		Label  uint32    `parquet:"label"`
 		Class  uint8     `parquet:"traffic_class"`
 		Bottom bool      `parquet:"bottom"`
@@ -39,7 +39,7 @@ type (
 	}
 	// IPv4 is one header, of a fragment too.
 	IPv4 struct {
-		Time     time.Time `parquet:"time,timestamp(nanosecond)"`
+		Time     time.Time `parquet:"time,timestamp(microsecond:local)"`
 		SrcAddr  string    `parquet:"src_addr"`
 		DstAddr  string    `parquet:"dst_addr"`
 		IHL      uint8     `parquet:"ihl"`
@@ -55,7 +55,7 @@ type (
 	}
 	// IPv6 is one header.
 	IPv6 struct {
-		Time       time.Time `parquet:"time,timestamp(nanosecond)"`
+		Time       time.Time `parquet:"time,timestamp(microsecond:local)"`
 		SrcAddr    string    `parquet:"src_addr"`
 		DstAddr    string    `parquet:"dst_addr"`
 		Class      uint8     `parquet:"traffic_class"`
@@ -67,7 +67,7 @@ type (
 	}
 	// Ports is where a record of a transport's header comes from and goes to.
 	Ports struct {
-		Time    time.Time `parquet:"time,timestamp(nanosecond)"`
+		Time    time.Time `parquet:"time,timestamp(microsecond:local)"`
 		SrcAddr string    `parquet:"src_addr"`
 		SrcPort uint16    `parquet:"src_port"`
 		DstAddr string    `parquet:"dst_addr"`
@@ -100,7 +100,7 @@ type (
 	}
 	// Tunnel is the header of one of GRE, VXLAN, Geneve and ESP.
 	Tunnel struct {
-		Time     time.Time `parquet:"time,timestamp(nanosecond)"`
+		Time     time.Time `parquet:"time,timestamp(microsecond:local)"`
 		SrcAddr  string    `parquet:"src_addr"`
 		DstAddr  string    `parquet:"dst_addr"`
 		ID       uint32    `parquet:"id"`       // VNI, SPI, or GRE's key

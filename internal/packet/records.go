@@ -82,7 +82,7 @@ func inNcap(r Record) bool {
 func Samples() []Record {
 	list := []Record{
 		&Connection{}, &DNS{}, &HTTP{}, &TLS{}, &X509{}, &QUIC{}, &SSH{}, &DHCP{}, &NTP{}, &SIP{}, &Modbus{}, &ENIP{}, &STUN{},
-		&WireGuard{}, &IPsec{}, &ARP{}, &ICMP{}, &Neighbour{}, &File{}, &Software{}, &Credentials{}, &Alert{},
+		&WireGuard{}, &IPsec{}, &ARP{}, &ICMP{}, &Neighbour{}, &SMTP{}, &Mailbox{Service: "pop3"}, &Mailbox{Service: "imap"}, &FTP{}, &Telnet{}, &File{}, &Software{}, &Credentials{}, &Alert{},
 		&Ethernet{}, &VLAN{}, &MPLS{}, &IPv4{}, &IPv6{}, &TCP{}, &UDP{}, &SCTP{},
 	}
 	for _, kind := range []string{"gre", "vxlan", "geneve", "esp"} {
