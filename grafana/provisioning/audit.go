@@ -72,7 +72,7 @@ var checks = []check{
 // Audit reads the settings below a directory and explains what is unsafe.
 func Audit(dir string) ([]Finding, error) {
 	file := filepath.Join(dir, "grafana.ini")
-	f, err := os.Open(file) //nolint:gosec // the operator names the folder
+	f, err := os.Open(file)
 	if err != nil {
 		return nil, err
 	}
@@ -141,7 +141,7 @@ func auditFiles(settings map[string]string) []Finding {
 }
 
 func auditCertificate(name string, now time.Time) []Finding {
-	data, err := os.ReadFile(name) //nolint:gosec // the settings name it
+	data, err := os.ReadFile(name)
 	if err != nil {
 		return []Finding{{name, "cannot be read", "a certificate", "Grafana will not start"}}
 	}

@@ -188,7 +188,7 @@ func (c *Config) plugin(dir string) ([]File, error) {
 		if err != nil {
 			return err
 		}
-		data, err := os.ReadFile(name)
+		data, err := os.ReadFile(name) //nolint:gosec // the operator names the folder
 		mode := fs.FileMode(0o644)
 		if strings.HasPrefix(filepath.Base(name), "gpx_") {
 			mode = 0o755

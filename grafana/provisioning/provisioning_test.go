@@ -164,7 +164,7 @@ func TestEveryAlertIsThere(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, line := range strings.Split(string(b), "\n") {
+		for line := range strings.SplitSeq(string(b), "\n") {
 			if alert.MatchString(line) && !strings.HasPrefix(strings.TrimSpace(line), "#") {
 				want++
 			}

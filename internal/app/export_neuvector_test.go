@@ -122,8 +122,10 @@ func TestNeuVectorExporterShowsItsCertificate(t *testing.T) {
 	export := func(name string, args ...string) (addr string) {
 		addr = filepath.Join(dir, name)
 		go func() {
-			Main(ctx, append([]string{"export", "neuvector", "-s", sim.Addr(), "-u", "monitor", "--tls.ca-file", sim.CAFile(),
-				"--web.listen-address", "127.0.0.1:0", "--web.addr-file", addr}, args...), io.Discard, io.Discard)
+			Main(ctx, append([]string{
+				"export", "neuvector", "-s", sim.Addr(), "-u", "monitor", "--tls.ca-file", sim.CAFile(),
+				"--web.listen-address", "127.0.0.1:0", "--web.addr-file", addr,
+			}, args...), io.Discard, io.Discard)
 			done <- nil
 		}()
 		return addr

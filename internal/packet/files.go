@@ -139,7 +139,7 @@ func (o *FileOutput) rotate(f *recordFile) error {
 	now := o.now()
 	old := o.cfg.RotateInterval > 0 && now.Sub(f.begun) >= o.cfg.RotateInterval.Std()
 	large := o.cfg.RotateSize > 0 && f.size >= int64(o.cfg.RotateSize)
-	if f.file != nil && !(f.size > 0 && (old || large)) {
+	if f.file != nil && (f.size == 0 || !old && !large) {
 		return nil
 	}
 	if err := f.close(); err != nil {

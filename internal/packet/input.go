@@ -39,7 +39,7 @@ func (m *Monitor) readFiles(ctx context.Context, w *worker) error {
 			}
 		}
 		if !m.cfg.Loop || len(m.cfg.Files) == 0 || w.seen() == before || ctx.Err() != nil {
-			return nil
+			return nil //nolint:nilerr // to be stopped is no error
 		}
 		clock.again()
 	}
@@ -176,7 +176,7 @@ func (m *Monitor) readAudit(ctx context.Context, w *worker, in io.Reader, clock 
 	var rec ncap.Record
 	for n := 0; ; n++ {
 		if n&1023 == 0 && ctx.Err() != nil {
-			return nil
+			return nil //nolint:nilerr // to be stopped is no error
 		}
 		msg, err := r.Next()
 		if errors.Is(err, io.EOF) {

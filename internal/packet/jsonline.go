@@ -86,7 +86,7 @@ func (j *jsonLines) value(b []byte, v reflect.Value) []byte {
 		return append(b, ']')
 	case reflect.Struct:
 		if v.Type() == timeType {
-			t, _ := v.Interface().(time.Time)
+			t, _ := reflect.TypeAssert[time.Time](v)
 			b = append(b, '"')
 			b = t.AppendFormat(b, time.RFC3339Nano)
 			return append(b, '"')

@@ -116,23 +116,53 @@ func LayerKinds() []string {
 	return []string{"ethernet", "vlan", "mpls", "ipv4", "ipv6", "tcp", "udp", "sctp", "gre", "vxlan", "geneve", "esp"}
 }
 
-// Kind and When make them records.
-func (*Ethernet) Kind() string      { return "ethernet" }
-func (*VLAN) Kind() string          { return "vlan" }
-func (*MPLS) Kind() string          { return "mpls" }
-func (*IPv4) Kind() string          { return "ipv4" }
-func (*IPv6) Kind() string          { return "ipv6" }
-func (*TCP) Kind() string           { return "tcp" }
-func (*UDP) Kind() string           { return "udp" }
-func (*SCTP) Kind() string          { return "sctp" }
-func (r *Tunnel) Kind() string      { return r.kind }
+// Kind is the name of the table.
+func (*Ethernet) Kind() string { return "ethernet" }
+
+// Kind is the name of the table.
+func (*VLAN) Kind() string { return "vlan" }
+
+// Kind is the name of the table.
+func (*MPLS) Kind() string { return "mpls" }
+
+// Kind is the name of the table.
+func (*IPv4) Kind() string { return "ipv4" }
+
+// Kind is the name of the table.
+func (*IPv6) Kind() string { return "ipv6" }
+
+// Kind is the name of the table.
+func (*TCP) Kind() string { return "tcp" }
+
+// Kind is the name of the table.
+func (*UDP) Kind() string { return "udp" }
+
+// Kind is the name of the table.
+func (*SCTP) Kind() string { return "sctp" }
+
+// Kind is the name of the table.
+func (r *Tunnel) Kind() string { return r.kind }
+
+// When is the time of the packet.
 func (r *Ethernet) When() time.Time { return r.Time }
-func (r *VLAN) When() time.Time     { return r.Time }
-func (r *MPLS) When() time.Time     { return r.Time }
-func (r *IPv4) When() time.Time     { return r.Time }
-func (r *IPv6) When() time.Time     { return r.Time }
-func (p *Ports) When() time.Time    { return p.Time }
-func (r *Tunnel) When() time.Time   { return r.Time }
+
+// When is the time of the packet.
+func (r *VLAN) When() time.Time { return r.Time }
+
+// When is the time of the packet.
+func (r *MPLS) When() time.Time { return r.Time }
+
+// When is the time of the packet.
+func (r *IPv4) When() time.Time { return r.Time }
+
+// When is the time of the packet.
+func (r *IPv6) When() time.Time { return r.Time }
+
+// When is the time of the packet.
+func (p *Ports) When() time.Time { return p.Time }
+
+// When is the time of the packet.
+func (r *Tunnel) When() time.Time { return r.Time }
 
 // layerRecords makes the records of a packet's headers that are wanted.
 type layerRecords struct {

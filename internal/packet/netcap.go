@@ -263,9 +263,7 @@ func (s *netcapSeries) add(o *netcapSeries) {
 	}
 }
 
-var (
-	auditDesc = desc("oriel_packets_audit_records_total", "Audit records of netcap read, by their type.", "type")
-)
+var auditDesc = desc("oriel_packets_audit_records_total", "Audit records of netcap read, by their type.", "type")
 
 // send sends the counters.
 func (s *netcapSeries) send(ch chan<- prometheus.Metric) {

@@ -49,13 +49,13 @@ func (s sender) counter(d *prometheus.Desc, n uint64, labels ...string) {
 	s.ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(n), append([]string{s.iface}, labels...)...)
 }
 
-func (s sender) histogram(d *prometheus.Desc, h *histogram, bounds []float64, labels ...string) {
+func (s sender) histogram(d *prometheus.Desc, h *histogram, bounds []float64) {
 	buckets, n := make(map[float64]uint64, len(bounds)), uint64(0)
 	for i, bound := range bounds {
 		n += h.buckets[i]
 		buckets[bound] = n
 	}
-	s.ch <- prometheus.MustNewConstHistogram(d, h.count, h.sum, buckets, append([]string{s.iface}, labels...)...)
+	s.ch <- prometheus.MustNewConstHistogram(d, h.count, h.sum, buckets, s.iface)
 }
 
 // hasWord tells whether word is in a list joined by commas.

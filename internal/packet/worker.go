@@ -116,13 +116,14 @@ func (w *worker) take(f *frame) {
 	if w.dec.trace {
 		w.traced(p)
 	}
-	if p.ip && fail == failNone && p.transport || p.ip && (p.key.proto == protoICMP || p.key.proto == protoICMPv6) {
+	switch {
+	case p.ip && fail == failNone && p.transport, p.ip && (p.key.proto == protoICMP || p.key.proto == protoICMPv6):
 		c := w.table.add(p)
 		w.watch(c, p)
 		w.feed(c, p)
-	} else if p.arp != nil {
+	case p.arp != nil:
 		w.arp(p)
-	} else if p.near != nil {
+	case p.near != nil:
 		w.announced(p)
 	}
 }

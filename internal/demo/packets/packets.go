@@ -52,5 +52,5 @@ func Write(ctx context.Context, cfg Config, name string) error {
 }
 
 func client(n int) netip.Addr {
-	return netip.AddrFrom4([4]byte{10, 20, 0, byte(20 + n%12)}) //nolint:gosec // less than 32
+	return netip.AddrFrom4([4]byte{10, 20, 0, byte(20 + n%12)})
 }

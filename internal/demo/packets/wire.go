@@ -59,7 +59,7 @@ func checksum(b []byte, sum uint32) uint16 {
 	for sum > 0xffff {
 		sum = sum>>16 + sum&0xffff
 	}
-	return ^uint16(sum) //nolint:gosec // folded to 16 bits
+	return ^uint16(sum)
 }
 
 // side is one end of a connection.
@@ -81,7 +81,7 @@ func (w *wire) tcp(at time.Duration, from, to *side, flags byte, window uint16, 
 	binary.BigEndian.PutUint16(b[14:], window)
 	b = append(b, payload...)
 	src, dst := from.addr.As4(), to.addr.As4()
-	pseudo := append(append(append(src[:], dst[:]...), 0, 6), byte(len(b)>>8), byte(len(b)))
+	pseudo := append(append(append(src[:], dst[:]...), 0, 6), byte(len(b)>>8), byte(len(b))) //nolint:gosec // less than a packet
 	binary.BigEndian.PutUint16(b[16:], checksum(b, uint32(^checksum(pseudo, 0))))
 	w.ip(at, from.addr, to.addr, 6, b)
 	from.seq += uint32(len(payload)) //nolint:gosec // at most a segment
@@ -152,8 +152,8 @@ func (w *wire) names(r *rand.Rand) {
 		if i%4 == 3 {
 			q.Type = dnsmessage.TypeAAAA
 		}
-		m := dnsmessage.Message{Header: dnsmessage.Header{ID: uint16(i), RecursionDesired: true}, Questions: []dnsmessage.Question{q}} //nolint:gosec // less than 240
-		from := netip.AddrPortFrom(client(i), uint16(50000+i))                                                                         //nolint:gosec // less than 240
+		m := dnsmessage.Message{Header: dnsmessage.Header{ID: uint16(i), RecursionDesired: true}, Questions: []dnsmessage.Question{q}}
+		from := netip.AddrPortFrom(client(i), uint16(50000+i))
 		to := netip.AddrPortFrom(Resolver, 53)
 		if b, err := m.Pack(); err == nil {
 			w.udp(at, from, to, b)
@@ -177,7 +177,7 @@ func (w *wire) names(r *rand.Rand) {
 func (w *wire) scan() {
 	for i := range 150 {
 		at := 20*time.Second + time.Duration(i)*40*time.Millisecond
-		c, s := &side{Scanner, uint16(60000 + i), uint32(i)}, &side{Web, uint16(1000 + i*7), 0} //nolint:gosec // less than 150
+		c, s := &side{Scanner, uint16(60000 + i), uint32(i)}, &side{Web, uint16(1000 + i*7), 0}
 		w.tcp(at, c, s, syn, 1024, nil)
 		w.tcp(at+time.Millisecond, s, c, rst|ack, 0, nil)
 	}

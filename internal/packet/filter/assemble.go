@@ -134,10 +134,10 @@ func (c *code) build(places []int) []bpf.Instruction {
 		}
 		yes, no := places[s.yes]-len(out)-1, places[s.no]-len(out)-1
 		if s.long {
-			out = append(out, conditional(s, 0, 1), bpf.Jump{Skip: uint32(yes - 1)}, bpf.Jump{Skip: uint32(no - 2)}) //nolint:gosec // labels are ahead
+			out = append(out, conditional(s, 0, 1), bpf.Jump{Skip: uint32(yes - 1)}, bpf.Jump{Skip: uint32(no - 2)})
 			continue
 		}
-		out = append(out, conditional(s, uint8(yes), uint8(no))) //nolint:gosec // at most 255, see resolve
+		out = append(out, conditional(s, uint8(yes), uint8(no)))
 	}
 	return out
 }
@@ -219,7 +219,7 @@ func (n test) emit(c *code, yes, no label) {
 
 // at compares size bytes at an offset.
 func at(off, size int, val uint32) test {
-	return test{load: []bpf.Instruction{bpf.LoadAbsolute{Off: uint32(off), Size: size}}, cond: bpf.JumpEqual, val: val} //nolint:gosec // offsets of headers
+	return test{load: []bpf.Instruction{bpf.LoadAbsolute{Off: uint32(off), Size: size}}, cond: bpf.JumpEqual, val: val}
 }
 
 func (n test) masked(mask uint32) test { n.mask = mask; return n }

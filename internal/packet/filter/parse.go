@@ -192,7 +192,8 @@ func isID(word string) bool {
 func isNumber(word string) bool { _, err := strconv.ParseUint(word, 0, 32); return err == nil }
 
 func isOperator(word string) bool {
-	return relations[word] != nil || word != "" && strings.Contains("+ - * & | ^ << >> %", word)
+	const arithmetic = "+ - * & | ^ << >> %"
+	return relations[word] != nil || word != "" && strings.Contains(arithmetic, word)
 }
 
 func (p *parser) number() (uint32, error) {

@@ -68,11 +68,11 @@ func (p *parser) protocol(name string) (node, error) {
 	case "rarp":
 		return p.ethertype(typeRARP), nil
 	case "icmp", "igmp", "igrp":
-		return p.proto4(uint32(n)), nil //nolint:gosec // of the table above
+		return p.proto4(uint32(n)), nil
 	case "icmp6":
-		return p.proto6(uint32(n)), nil //nolint:gosec // of the table above
+		return p.proto6(uint32(n)), nil
 	}
-	return anyOf(p.proto4(uint32(n)), p.proto6(uint32(n))), nil //nolint:gosec // of the table above
+	return anyOf(p.proto4(uint32(n)), p.proto6(uint32(n))), nil
 }
 
 // identified is an id with what is said of it before.
@@ -107,7 +107,8 @@ func (p *parser) identified(q qualifiers, id string) (node, error) {
 
 func (p *parser) prefix(id string) (netip.Prefix, error) {
 	bad := fmt.Errorf("%q is not a network", id)
-	text, bits := id, -1
+	text := id
+	var bits int
 	if strings.Contains(id, ":") {
 		bits = 128
 	} else {
@@ -270,7 +271,7 @@ func (p *parser) ports(q qualifiers, id string) (node, error) {
 	case "", "ip", "ip6":
 		protos = []uint32{6, 17, 132}
 	case "tcp", "udp", "sctp":
-		protos = []uint32{uint32(protocols[q.proto])} //nolint:gosec // of the table above
+		protos = []uint32{uint32(protocols[q.proto])}
 	default:
 		return nil, fmt.Errorf("%s has no ports", q.proto)
 	}
@@ -284,9 +285,9 @@ func (p *parser) ports(q qualifiers, id string) (node, error) {
 		return and{from, to}
 	}
 	at4 := func(off int) node {
-		return is(bpf.LoadMemShift{Off: uint32(p.netAt)}, bpf.LoadIndirect{Off: uint32(p.netAt + off), Size: 2}) //nolint:gosec // offsets of headers
+		return is(bpf.LoadMemShift{Off: uint32(p.netAt)}, bpf.LoadIndirect{Off: uint32(p.netAt + off), Size: 2})
 	}
-	at6 := func(off int) node { return is(bpf.LoadAbsolute{Off: uint32(p.netAt + 40 + off), Size: 2}) } //nolint:gosec // offsets of headers
+	at6 := func(off int) node { return is(bpf.LoadAbsolute{Off: uint32(p.netAt + 40 + off), Size: 2}) }
 	var of4, of6 []node
 	for _, n := range protos {
 		of4, of6 = append(of4, at(p.netAt+9, 1, n)), append(of6, at(p.netAt+6, 1, n))
@@ -330,11 +331,11 @@ func (p *parser) number4(q qualifiers, id string) (node, error) {
 	}
 	switch q.proto {
 	case "ip":
-		return p.proto4(uint32(n)), nil //nolint:gosec // at most 255
+		return p.proto4(uint32(n)), nil
 	case "ip6":
-		return p.proto6(uint32(n)), nil //nolint:gosec // at most 255
+		return p.proto6(uint32(n)), nil
 	}
-	return anyOf(p.proto4(uint32(n)), p.proto6(uint32(n))), nil //nolint:gosec // at most 255
+	return anyOf(p.proto4(uint32(n)), p.proto6(uint32(n))), nil
 }
 
 // shift is a header that moves what follows in the expression.

@@ -17,7 +17,7 @@ func (p *Program) Match(b []byte, wire int) bool {
 		i := &p.Raw[pc]
 		switch i.Op & 7 {
 		case 0, 1: // to A, to X
-			v, ok := load(i, b, x, uint32(wire), &cells) //nolint:gosec // at most 256 KiB
+			v, ok := load(i, b, x, uint32(wire), &cells)
 			if !ok {
 				return false
 			}

@@ -62,19 +62,19 @@ func (v bytesAt) needs(list []node) []node {
 }
 
 func (v bytesAt) load(c *code) {
-	base := uint32(v.base) //nolint:gosec // offsets of headers
+	base := uint32(v.base)
 	if n, ok := v.off.(number); ok {
 		if v.shift < 0 {
 			c.put(bpf.LoadAbsolute{Off: base + uint32(n), Size: v.size})
 			return
 		}
-		c.put(bpf.LoadMemShift{Off: uint32(v.shift)}, bpf.LoadIndirect{Off: base + uint32(n), Size: v.size}) //nolint:gosec // offsets of headers
+		c.put(bpf.LoadMemShift{Off: uint32(v.shift)}, bpf.LoadIndirect{Off: base + uint32(n), Size: v.size})
 		return
 	}
 	v.off.load(c)
 	if v.shift >= 0 {
 		m := c.cell()
-		c.put(bpf.StoreScratch{Src: bpf.RegA, N: m}, bpf.LoadMemShift{Off: uint32(v.shift)}, bpf.LoadScratch{Dst: bpf.RegA, N: m}, bpf.ALUOpX{Op: bpf.ALUOpAdd}) //nolint:gosec // offsets of headers
+		c.put(bpf.StoreScratch{Src: bpf.RegA, N: m}, bpf.LoadMemShift{Off: uint32(v.shift)}, bpf.LoadScratch{Dst: bpf.RegA, N: m}, bpf.ALUOpX{Op: bpf.ALUOpAdd})
 		c.cells--
 	}
 	c.put(bpf.TAX{}, bpf.LoadIndirect{Off: base, Size: v.size})
@@ -243,7 +243,7 @@ func (p *parser) access(proto string) (value, error) {
 		if !ok {
 			return nil, fmt.Errorf("%q has no bytes to look at", proto)
 		}
-		v.guard, v.shift = all(p.proto4(uint32(n)), p.unfragmented()), p.netAt //nolint:gosec // of the table above
+		v.guard, v.shift = all(p.proto4(uint32(n)), p.unfragmented()), p.netAt
 	}
 	return v, nil
 }
