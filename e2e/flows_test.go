@@ -126,7 +126,7 @@ func askPanel(t *testing.T, base string, queries []panelQuery, target, from, to 
 	if err != nil {
 		t.Fatal(err)
 	}
-	resp, err := http.Post(base+"/api/sql/query", "application/json", bytes.NewReader(body)) //nolint:noctx // the test's own server
+	resp, err := http.Post(base+"/api/sql/query", "application/json", bytes.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}

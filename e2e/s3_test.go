@@ -78,7 +78,7 @@ func (s *bucketServer) put(t *testing.T, bucket, key string, body []byte) {
 	}, "\n")
 	sum := sha256.Sum256([]byte(canonical))
 	key4 := []byte("AWS4" + s3Secret)
-	for _, part := range strings.Split(scope, "/") {
+	for part := range strings.SplitSeq(scope, "/") {
 		key4 = mac(key4, part)
 	}
 	signature := hex.EncodeToString(mac(key4, "AWS4-HMAC-SHA256\n"+r.Header.Get("X-Amz-Date")+"\n"+scope+"\n"+hex.EncodeToString(sum[:])))
