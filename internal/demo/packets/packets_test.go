@@ -19,7 +19,7 @@ func TestCaptureHasTheStories(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"GET /", "HTTP/1.1 404", "HTTP/1.1 500", "SSH-2.0-Go", "shop.example", "no-such-printer"} {
+	for _, want := range []string{"GET /", "HTTP/1.1 404", "HTTP/1.1 500", "SSH-2.0-Go", "shop.example", "no-such-printer", "REGISTER sip:", "desk-03"} {
 		if !bytes.Contains(b, []byte(want)) {
 			t.Errorf("there is no %q in %d bytes", want, len(b))
 		}
