@@ -97,7 +97,7 @@ export async function clicks({ open, base, shots, fail, settle }) {
     const cells = await page.locator('.panel td').allInnerTexts();
     must(cells.includes('accepted') && cells.includes('rejected'), `chained rows: ${cells.join(' ')}`);
     await page.locator('.schema').getByText('flows', { exact: true }).waitFor();
-    await page.locator('.schema').getByText('flows', { exact: true }).click();
+    await page.locator('.schema li', { has: page.getByText('flows', { exact: true }) }).locator('button[aria-expanded]').click();
     await page.locator('.schema').getByText(/initiator_ip/).first().waitFor();
     await page.goto(`${base}/explore?lang=sql&view=plot&time_column=time&metric_column=action&from=now-24h&to=now&sql=${encodeURIComponent("SELECT time_bucket(INTERVAL '15 minutes', start_time) AS time, action, count(*)::DOUBLE AS n FROM flows WHERE $__timeFilterColumn(start_time, timestamp) GROUP BY ALL ORDER BY time")}`);
     await page.locator('.panel[data-state="ready"] canvas').waitFor({ timeout: 20e3 });
