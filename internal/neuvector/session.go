@@ -73,6 +73,7 @@ type session struct {
 	renew    time.Time
 	proven   bool // a request with the token has succeeded
 	state    string
+	cause    error       // of stateError
 	refused  conf.Secret // what the controller did not take; not to be tried for ever
 	refusals int
 	failures int // that say nothing of the credential
@@ -146,6 +147,9 @@ func (s *session) secret() (conf.Secret, error) {
 
 // waiting says why there is no login now. The caller holds the lock.
 func (s *session) waiting() error {
+	if s.state == stateError && s.cause != nil {
+		return fmt.Errorf("%w: %s: %w", errWait, explain[s.state], s.cause)
+	}
 	return fmt.Errorf("%w: %s", errWait, explain[s.state])
 }
 
@@ -231,6 +235,7 @@ func (s *session) lost(r loginResult, password conf.Secret) {
 	switch r.state {
 	case stateError:
 		s.failures++
+		s.cause = r.err
 		s.next = now.Add(min(errorRetry<<min(s.failures-1, 8), maxRetry))
 	case stateBlocked:
 		// One attempt is left when the hour is over.

@@ -192,14 +192,17 @@ func (c *Controller) stats(reachable func(*World) []string, rpc bool) http.Handl
 		c.mu.Lock()
 		s, ok := c.world.Stats[id]
 		up := slices.Contains(reachable(c.world), id)
+		body, err := json.Marshal(map[string]any{"id": id, "read_at": stamp(time.Now()), "stats": s}) // while the figures stand still
 		c.mu.Unlock()
 		switch {
 		case !up && rpc:
 			fail(w, http.StatusInternalServerError, 24, "Fail to make the RPC call")
 		case !up || !ok:
 			fail(w, http.StatusNotFound, 7, "Object not found")
+		case err != nil:
+			fail(w, http.StatusInternalServerError, 55, "Server error")
 		default:
-			answer(w, r, map[string]any{"id": id, "read_at": stamp(time.Now()), "stats": s})
+			write(w, r, body)
 		}
 	}
 }
