@@ -1,8 +1,11 @@
-import { describe, expect, it } from 'vitest';
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
 
 import { emptyBuilder, toSQL } from './builder';
 import { migrate, prevOf, reads, takeVariables, toOptions } from './model';
 import type { Column, OrielQuery } from './types';
+
+const expect = (got: unknown) => ({ toEqual: (want: unknown) => assert.deepEqual(got, want), toBe: (want: unknown) => assert.equal(got, want), toBeUndefined: () => assert.equal(got, undefined) });
 
 const query = (refId: string, rawSql: string, more: Partial<OrielQuery> = {}): OrielQuery => ({ refId, rawSql, format: 'table', ...more });
 
