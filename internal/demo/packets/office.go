@@ -30,7 +30,7 @@ func (w *wire) time(at time.Duration, n int) {
 	from, to := netip.AddrPortFrom(client(n), 123), netip.AddrPortFrom(Clock, 123)
 	ask := make([]byte, 48)
 	ask[0], ask[2] = 4<<3|3, 6 // version 4, client
-	binary.BigEndian.PutUint64(ask[40:], uint64(n+1)<<32|1)
+	binary.BigEndian.PutUint64(ask[40:], uint64(n+1)<<32|1) //nolint:gosec // 24 at most
 	w.udp(at, from, to, ask)
 	answer := make([]byte, 48)
 	answer[0], answer[1], answer[2] = 4<<3|4, byte(2+n%3/2), 6 // server, stratum 2 or 3
@@ -46,14 +46,14 @@ func (w *wire) lease(at time.Duration, n int) {
 		b := make([]byte, 240, 300)
 		mine := client(n).As4()
 		b[0], b[1], b[2] = op, 1, 6
-		binary.BigEndian.PutUint32(b[4:], uint32(n+77))
+		binary.BigEndian.PutUint32(b[4:], uint32(n+77)) //nolint:gosec // 100 at most
 		copy(b[12:16], mine[:])
 		copy(b[28:34], []byte{2, 0, mine[0], mine[1], mine[2], mine[3]})
 		copy(b[236:], []byte{99, 130, 83, 99})
 		b = append(b, 53, 1, kind)
 		if op == 1 {
 			name := fmt.Sprintf("desk-%02d", n%12)
-			b = append(append(b, 12, byte(len(name))), name...)
+			b = append(append(b, 12, byte(len(name))), name...) //nolint:gosec // seven letters
 			b = append(b, 55, 4, 1, 3, 6, 15)
 		} else {
 			copy(b[16:20], mine[:])
