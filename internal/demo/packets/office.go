@@ -29,7 +29,7 @@ func (w *wire) office() {
 func (w *wire) time(at time.Duration, n int) {
 	from, to := netip.AddrPortFrom(client(n), 123), netip.AddrPortFrom(Clock, 123)
 	ask := make([]byte, 48)
-	ask[0], ask[2] = 4<<3|3, 6 // version 4, client
+	ask[0], ask[2] = 4<<3|3, 6                              // version 4, client
 	binary.BigEndian.PutUint64(ask[40:], uint64(n+1)<<32|1) //nolint:gosec // 24 at most
 	w.udp(at, from, to, ask)
 	answer := make([]byte, 48)
