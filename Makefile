@@ -57,6 +57,9 @@ plugin-all: plugin ## for all platforms, packed as Grafana wants it: bin/oriel-s
 	rm -rf bin/oriel-sql-datasource bin/oriel-sql-datasource.zip && mkdir -p bin && cp -r grafana/plugin/dist bin/oriel-sql-datasource
 	cd bin && go run ../grafana/plugin/pack oriel-sql-datasource oriel-sql-datasource.zip
 
+generate: check-go ## docs/reference, from the program
+	go test ./internal/app -run TestReference -count=1 -update
+
 lint: check-go $(LINT)
 	$(LINT) run ./...
 	cd e2e && $(LINT) run --config ../.golangci.yml ./...

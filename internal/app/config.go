@@ -37,8 +37,8 @@ type Config struct {
 	// BuiltinRules tells whether the alert rules that come with the program are loaded.
 	BuiltinRules bool `yaml:"builtin_rules"`
 
-	// Prometheus and Alertmanager have those programs' own keys. They are here
-	// only to be known; their text goes to the engine as it is.
+	// Prometheus and Alertmanager have those programs' own keys: their text goes
+	// to the engine as it is.
 	Prometheus   any `yaml:"prometheus"`
 	Alertmanager any `yaml:"alertmanager"`
 

@@ -30,7 +30,7 @@ type currentTable struct {
 // current returns a table whose rows are asked for at each query.
 func current[T any](name string, rows func() []T) currentTable {
 	return currentTable{
-		name: name, columns: lake.ColumnsOf[T](),
+		name: name, columns: lake.ColumnsOf(new(T)),
 		encode: func(w io.Writer) error { return lake.Encode(w, rows()) },
 	}
 }

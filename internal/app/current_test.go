@@ -93,7 +93,7 @@ func TestEventsAreInTheLakeOnce(t *testing.T) {
 }
 
 func TestTablesWithoutAFile(t *testing.T) {
-	columns := lake.ColumnsOf[wireguard.PeerRow]()
+	columns := lake.ColumnsOf(wireguard.PeerRow{})
 	if len(columns) < 10 || columns[0] != (lake.Column{Name: "time", Type: "TIMESTAMP"}) || strings.ContainsFunc(columns[1].Name, func(r rune) bool { return r < '_' }) {
 		t.Errorf("columns of wireguard_peers: %v", columns)
 	}

@@ -10,12 +10,12 @@ import (
 // TLS is how a client of ours meets a server, with Prometheus' own keys
 // (prometheus.io/docs, <tls_config>).
 type TLS struct {
-	CAFile             string `yaml:"ca_file"`
-	CertFile           string `yaml:"cert_file"`
-	KeyFile            string `yaml:"key_file"`
-	ServerName         string `yaml:"server_name"`
-	MinVersion         string `yaml:"min_version"`
-	InsecureSkipVerify bool   `yaml:"insecure_skip_verify"`
+	CAFile             string `yaml:"ca_file"`              // whose certificates are trusted; the system's authorities unless told
+	CertFile           string `yaml:"cert_file"`            // shown to the other side, with its chain
+	KeyFile            string `yaml:"key_file"`             // of cert_file
+	ServerName         string `yaml:"server_name"`          // that the other side's certificate must have, if it is not the host
+	MinVersion         string `yaml:"min_version"`          // TLS12 or TLS13
+	InsecureSkipVerify bool   `yaml:"insecure_skip_verify"` // trust whoever answers
 }
 
 var tlsVersions = map[string]uint16{"": tls.VersionTLS12, "TLS12": tls.VersionTLS12, "TLS13": tls.VersionTLS13}

@@ -58,7 +58,7 @@ type Output struct {
 	Timeout conf.Duration `yaml:"timeout"`
 	// Gzip compresses requests.
 	Gzip bool     `yaml:"gzip"`
-	TLS  conf.TLS `yaml:"tls"`
+	TLS  conf.TLS `yaml:"tls"` // how the server is met
 
 	// Database is where versions 1 and 3 write.
 	Database string `yaml:"database"`

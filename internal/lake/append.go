@@ -56,7 +56,5 @@ func Encode[T any](w io.Writer, rows []T) error {
 	return nil
 }
 
-// ColumnsOf returns the columns of a table with rows of type T.
-func ColumnsOf[T any]() []Column {
-	return columns(parquet.SchemaOf(new(T)))
-}
+// ColumnsOf returns the columns of a table with rows like this one.
+func ColumnsOf(row any) []Column { return columns(parquet.SchemaOf(row)) }

@@ -20,7 +20,7 @@ const (
 // Config is the section `flows` of the configuration file: where the lake is,
 // how long rows stay, and which flow logs it imports by itself.
 type Config struct {
-	// Dir is the lake's directory, unless it is in a bucket.
+	// Dir or Bucket is where the lake is.
 	Dir    string    `yaml:"dir"`
 	Bucket *S3Config `yaml:"bucket"`
 	// CacheDir and CacheSize bound the local copies of a bucket's files.

@@ -30,7 +30,7 @@ type S3Config struct {
 	URL string `yaml:"url"`
 	// Endpoint is the server, as a host or a URL; http:// means no TLS. Amazon's unless told.
 	Endpoint string `yaml:"endpoint"`
-	Region   string `yaml:"region"`
+	Region   string `yaml:"region"` // found out where the server tells it
 	// AccessKey and SecretKey sign requests. Without them and without an IAM key, the variables
 	// AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY or ~/.aws/credentials do; Anonymous sends nothing.
 	AccessKey     string      `yaml:"access_key"`
@@ -41,7 +41,7 @@ type S3Config struct {
 	IAMAPIKey     conf.Secret `yaml:"iam_api_key"`
 	IAMAPIKeyFile string      `yaml:"iam_api_key_file"`
 	IAMURL        string      `yaml:"iam_url"`
-	TLS           conf.TLS    `yaml:"tls"`
+	TLS           conf.TLS    `yaml:"tls"` // how the server is met
 }
 
 const defaultIAM = "https://iam.cloud.ibm.com/identity/token"

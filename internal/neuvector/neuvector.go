@@ -41,7 +41,7 @@ type Config struct {
 	Address string `yaml:"address"`
 	// Cluster is the label of the controller's own cluster; the host of Address unless told.
 	Cluster string `yaml:"cluster"`
-	// Username and password of an account; the role reader is enough.
+	// Username and Password of an account; the role reader is enough.
 	Username     string      `yaml:"username"`
 	Password     conf.Secret `yaml:"password"`
 	PasswordFile string      `yaml:"password_file"`

@@ -26,7 +26,7 @@ type Config struct {
 	// Status are the pages /status of guardians and gateways that run
 	// elsewhere; those of this program need not be named.
 	Status  []string          `yaml:"status"`
-	Targets []TargetConfig    `yaml:"targets"`
+	Targets []TargetConfig    `yaml:"targets"` // the tunnels that are probed
 	Modules map[string]Module `yaml:"modules"` // of /probe, beside those that are always there
 	// Allow are further targets of /probe: host:port, with *.domain or CIDR for
 	// the host and a range or * for the port. Those of targets are allowed anyway.
@@ -38,44 +38,44 @@ type TargetConfig struct {
 	ID      string `yaml:"id"`      // tunnel_id
 	Name    string `yaml:"name"`    // tunnel_name; the id when empty
 	Company string `yaml:"company"` // company_name
-	Region  string `yaml:"region"`
-	Host    string `yaml:"host"` // as published
-	Port    int    `yaml:"port"`
+	Region  string `yaml:"region"`  // region
+	Host    string `yaml:"host"`    // as published
+	Port    int    `yaml:"port"`    // as published
 	// Address is where the probe really goes, host:port; Host and Port when empty.
 	Address      string `yaml:"address"`
-	GuardianHost string `yaml:"guardian_host"`
+	GuardianHost string `yaml:"guardian_host"` // where its guardian runs, for the metrics
 	Service      `yaml:",inline"`
 
 	// Tunnel is the name of the guardian or gateway whose state this is; the name when empty.
 	Tunnel string `yaml:"tunnel"`
 	// MaxConnections counts when no guardian or gateway tells its own limit.
 	MaxConnections int  `yaml:"max_connections"`
-	Enabled        bool `yaml:"enabled"`
+	Enabled        bool `yaml:"enabled"` // false: shown, but not probed
 	// Anonymous is whether clients without certificate are meant to be let in.
 	Anonymous bool `yaml:"anonymous"`
 }
 
 // Service is how a probe speaks: over which transport, and what.
 type Service struct {
-	Transport   string `yaml:"transport"` // tls or tcp
-	API         string `yaml:"api"`       // none, international, excrypt, json, json_raw or plain
-	Header      string `yaml:"header"`    // International's message header
-	Command     string `yaml:"command"`   // International's: B2, or NC
-	ASCIILength bool   `yaml:"ascii_length"`
-	Path        string `yaml:"path"` // of JSON's request
-	Confirm     bool   `yaml:"confirm"`
-	CRLFile     string `yaml:"crl_file"`
-	TLS         TLS    `yaml:"tls"`
+	Transport   string `yaml:"transport"`    // tls or tcp
+	API         string `yaml:"api"`          // none, international, excrypt, json, json_raw or plain
+	Header      string `yaml:"header"`       // International's message header
+	Command     string `yaml:"command"`      // International's: B2, or NC
+	ASCIILength bool   `yaml:"ascii_length"` // International with the length as four digits
+	Path        string `yaml:"path"`         // of JSON's request
+	Confirm     bool   `yaml:"confirm"`      // wait for the acceptance byte of our own gateway
+	CRLFile     string `yaml:"crl_file"`     // certificates that are no longer good
+	TLS         TLS    `yaml:"tls"`          // what is trusted and shown
 }
 
 // TLS is what a probe trusts and shows. It takes any version that the server
 // has, to be able to report it.
 type TLS struct {
-	CAFile             string `yaml:"ca_file"`
-	CertFile           string `yaml:"cert_file"`
-	KeyFile            string `yaml:"key_file"`
-	ServerName         string `yaml:"server_name"`
-	InsecureSkipVerify bool   `yaml:"insecure_skip_verify"`
+	CAFile             string `yaml:"ca_file"`              // whose certificates are trusted; the system's authorities unless told
+	CertFile           string `yaml:"cert_file"`            // shown to the tunnel
+	KeyFile            string `yaml:"key_file"`             // of cert_file
+	ServerName         string `yaml:"server_name"`          // that the tunnel's certificate must have, if it is not the host
+	InsecureSkipVerify bool   `yaml:"insecure_skip_verify"` // take any certificate, and report it
 }
 
 // Default is what a section starts from.

@@ -12,7 +12,7 @@ import (
 
 // Module is how /probe speaks to a target, in blackbox_exporter's sense.
 type Module struct {
-	Timeout   conf.Duration `yaml:"timeout"`
+	Timeout   conf.Duration `yaml:"timeout"`   // of all steps together
 	Anonymous bool          `yaml:"anonymous"` // also connect without certificate
 	Service   `yaml:",inline"`
 }

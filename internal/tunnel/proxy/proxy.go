@@ -22,26 +22,26 @@ import (
 
 // Config is the section tunnel_proxy.
 type Config struct {
-	Listen   string   `yaml:"listen"`   // host:port, unix:PATH or systemd:NAME
-	Upstream string   `yaml:"upstream"` // Prometheus' URL, with its path prefix if it has one; or embedded
-	TLS      conf.TLS `yaml:"upstream_tls"`
-	Label    string   `yaml:"label"` // of the series, whose value is the company
+	Listen   string   `yaml:"listen"`       // host:port, unix:PATH or systemd:NAME
+	Upstream string   `yaml:"upstream"`     // Prometheus' URL, with its path prefix if it has one; or embedded
+	TLS      conf.TLS `yaml:"upstream_tls"` // how the upstream is met
+	Label    string   `yaml:"label"`        // of the series, whose value is the company
 	// Clients come with a certificate (CertFile and so on), or through a gateway
 	// that tells their certificate in a PROXY protocol header.
 	CertFile      string        `yaml:"cert_file"`
-	KeyFile       string        `yaml:"key_file"`
-	CAFile        string        `yaml:"ca_file"`
-	CRLFile       string        `yaml:"crl_file"`
-	Reload        conf.Duration `yaml:"reload"` // how often the files are looked at
-	ProxyProtocol bool          `yaml:"proxy_protocol"`
+	KeyFile       string        `yaml:"key_file"`        // of cert_file
+	CAFile        string        `yaml:"ca_file"`         // whose certificates clients must have
+	CRLFile       string        `yaml:"crl_file"`        // certificates that are no longer good
+	Reload        conf.Duration `yaml:"reload"`          // how often the files are looked at
+	ProxyProtocol bool          `yaml:"proxy_protocol"`  // clients come through a gateway
 	TrustedProxy  []string      `yaml:"trusted_proxies"` // addresses or networks that may send the header; loopback and UNIX always
-	Companies     []Company     `yaml:"companies"`
-	Hide          []string      `yaml:"hide"`       // labels that nobody is shown, such as instance
-	Timestamps    bool          `yaml:"timestamps"` // keep them on /federate: what has stopped is shown for five more minutes
-	Metrics       []string      `yaml:"metrics"`    // selectors of what /metrics shows
-	Audit         bool          `yaml:"audit"`      // a log line for each request
-	Limits        Limits        `yaml:"limits"`
-	Drain         conf.Duration `yaml:"drain"` // how long requests may go on when the program stops
+	Companies     []Company     `yaml:"companies"`       // the tenants
+	Hide          []string      `yaml:"hide"`            // labels that nobody is shown, such as instance
+	Timestamps    bool          `yaml:"timestamps"`      // keep them on /federate: what has stopped is shown for five more minutes
+	Metrics       []string      `yaml:"metrics"`         // selectors of what /metrics shows
+	Audit         bool          `yaml:"audit"`           // a log line for each request
+	Limits        Limits        `yaml:"limits"`          // what requests may cost
+	Drain         conf.Duration `yaml:"drain"`           // how long requests may go on when the program stops
 }
 
 // Company is one tenant.
@@ -56,17 +56,17 @@ type Company struct {
 
 // Limits bound what one request, one company and all together may cost.
 type Limits struct {
-	Connections       int           `yaml:"connections"`
+	Connections       int           `yaml:"connections"`        // of all clients
 	Concurrent        int           `yaml:"concurrent"`         // requests to Prometheus at once
 	CompanyConcurrent int           `yaml:"company_concurrent"` // of one company
 	CompanyRate       float64       `yaml:"company_rate"`       // requests per second; twice as many at once
 	Wait              conf.Duration `yaml:"wait"`               // for one's turn among all companies
-	Body              conf.ByteSize `yaml:"body"`
-	Response          conf.ByteSize `yaml:"response"`
-	Selectors         int           `yaml:"selectors"` // match[] of one request
-	Range             conf.Duration `yaml:"range"`     // between start and end, and of each selector in a query
-	Points            int           `yaml:"points"`    // of a range query
-	Timeout           conf.Duration `yaml:"timeout"`
+	Body              conf.ByteSize `yaml:"body"`               // of a request
+	Response          conf.ByteSize `yaml:"response"`           // of the upstream
+	Selectors         int           `yaml:"selectors"`          // match[] of one request
+	Range             conf.Duration `yaml:"range"`              // between start and end, and of each selector in a query
+	Points            int           `yaml:"points"`             // of a range query
+	Timeout           conf.Duration `yaml:"timeout"`            // of a request
 }
 
 // Default is what a section starts from.

@@ -19,51 +19,51 @@ import (
 
 // Config is the section tunnels.
 type Config struct {
-	Guardians []Tunnel      `yaml:"guardians"`
-	Gateways  []Tunnel      `yaml:"gateways"`
-	Drain     conf.Duration `yaml:"drain"`  // how long open connections may go on when the program stops
-	Reload    conf.Duration `yaml:"reload"` // how often certificate, key, CA and CRL files are looked at
+	Guardians []Tunnel      `yaml:"guardians"` // the clients' ends: plain in, TLS out
+	Gateways  []Tunnel      `yaml:"gateways"`  // the services' ends: TLS in, plain out
+	Drain     conf.Duration `yaml:"drain"`     // how long open connections may go on when the program stops
+	Reload    conf.Duration `yaml:"reload"`    // how often certificate, key, CA and CRL files are looked at
 }
 
 // Tunnel is one listener and where it leads.
 type Tunnel struct {
-	Name           string        `yaml:"name"`
-	Company        string        `yaml:"company"` // of a guardian; a gateway's rules say whose a connection is
-	Listen         string        `yaml:"listen"`  // host:port, unix:PATH or systemd:NAME
-	Targets        []string      `yaml:"targets"` // host:port or unix:PATH, the first that answers
-	ServerName     string        `yaml:"server_name"`
-	Proxy          string        `yaml:"proxy"` // http://HOST:PORT or socks5://HOST:PORT to get out by
-	ProxyUser      string        `yaml:"proxy_user"`
-	ProxyPassword  conf.Secret   `yaml:"proxy_password"`
-	CertFile       string        `yaml:"cert_file"`
-	KeyFile        string        `yaml:"key_file"`
-	CAFile         string        `yaml:"ca_file"`
-	CRLFile        string        `yaml:"crl_file"`
-	MinVersion     string        `yaml:"min_version"`  // TLS13, or TLS12
-	PostQuantum    bool          `yaml:"post_quantum"` // offer the hybrid key exchange; it costs a third of a handshake
-	Allow          []Rule        `yaml:"allow"`
-	ProxyProtocol  ProxyProtocol `yaml:"proxy_protocol"`
-	MaxConnections int           `yaml:"max_connections"`
-	MaxPending     int           `yaml:"max_pending"` // connections whose handshake is not done
-	MaxPerCompany  int           `yaml:"max_per_company"`
-	ConnectTimeout conf.Duration `yaml:"connect_timeout"`
-	Handshake      conf.Duration `yaml:"handshake_timeout"`
-	IdleTimeout    conf.Duration `yaml:"idle_timeout"`  // 0: none
-	TotalTimeout   conf.Duration `yaml:"total_timeout"` // 0: none
-	CloseTimeout   conf.Duration `yaml:"close_timeout"` // after one side has ended
-	Confirm        bool          `yaml:"confirm"`       // agree on the acceptance byte with our own other end
+	Name           string        `yaml:"name"`              // in metrics, status and log
+	Company        string        `yaml:"company"`           // of a guardian; a gateway's rules say whose a connection is
+	Listen         string        `yaml:"listen"`            // host:port, unix:PATH or systemd:NAME
+	Targets        []string      `yaml:"targets"`           // host:port or unix:PATH, the first that answers
+	ServerName     string        `yaml:"server_name"`       // that the other end's certificate must have, if it is not the target's host
+	Proxy          string        `yaml:"proxy"`             // http://HOST:PORT or socks5://HOST:PORT to get out by
+	ProxyUser      string        `yaml:"proxy_user"`        // of the proxy
+	ProxyPassword  conf.Secret   `yaml:"proxy_password"`    // of the proxy
+	CertFile       string        `yaml:"cert_file"`         // with its chain
+	KeyFile        string        `yaml:"key_file"`          // of cert_file
+	CAFile         string        `yaml:"ca_file"`           // whose certificates the other end must have
+	CRLFile        string        `yaml:"crl_file"`          // certificates that are no longer good
+	MinVersion     string        `yaml:"min_version"`       // TLS13, or TLS12
+	PostQuantum    bool          `yaml:"post_quantum"`      // offer the hybrid key exchange; it costs a third of a handshake
+	Allow          []Rule        `yaml:"allow"`             // the certificates that the other end may have; a gateway needs some
+	ProxyProtocol  ProxyProtocol `yaml:"proxy_protocol"`    // headers of version 2
+	MaxConnections int           `yaml:"max_connections"`   // at once
+	MaxPending     int           `yaml:"max_pending"`       // connections whose handshake is not done
+	MaxPerCompany  int           `yaml:"max_per_company"`   // connections of one company
+	ConnectTimeout conf.Duration `yaml:"connect_timeout"`   // of each target
+	Handshake      conf.Duration `yaml:"handshake_timeout"` // of TLS and the acceptance
+	IdleTimeout    conf.Duration `yaml:"idle_timeout"`      // 0: none
+	TotalTimeout   conf.Duration `yaml:"total_timeout"`     // 0: none
+	CloseTimeout   conf.Duration `yaml:"close_timeout"`     // after one side has ended
+	Confirm        bool          `yaml:"confirm"`           // agree on the acceptance byte with our own other end
 }
 
 // ProxyProtocol says where PROXY protocol v2 headers are expected and sent.
 type ProxyProtocol struct {
-	In  bool `yaml:"in"`
-	Out bool `yaml:"out"`
+	In  bool `yaml:"in"`  // expect one from who connects
+	Out bool `yaml:"out"` // send one to the target
 }
 
 // Rule allows a certificate, and says whose it is.
 type Rule struct {
 	trust.Identity `yaml:",inline"`
-	Company        string `yaml:"company"`
+	Company        string `yaml:"company"`         // whose connections these are
 	MaxConnections int    `yaml:"max_connections"` // of the company; 0: max_per_company
 }
 

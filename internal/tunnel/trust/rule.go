@@ -12,11 +12,11 @@ import (
 // Identity is what a certificate must say: all that is named here must match.
 // Patterns may end in "*".
 type Identity struct {
-	URI  string `yaml:"uri"`
-	DNS  string `yaml:"dns"`
-	O    string `yaml:"o"`
-	OU   string `yaml:"ou"`
-	CN   string `yaml:"cn"`
+	URI  string `yaml:"uri"`  // of the alternative names
+	DNS  string `yaml:"dns"`  // of the alternative names
+	O    string `yaml:"o"`    // of the subject
+	OU   string `yaml:"ou"`   // of the subject
+	CN   string `yaml:"cn"`   // of the subject
 	SPKI string `yaml:"spki"` // SHA-256 of the public key, hex
 }
 

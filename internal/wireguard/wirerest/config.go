@@ -33,7 +33,7 @@ type Config struct {
 	// read for each request and should be readable for this program alone.
 	Token     conf.Secret `yaml:"token"`
 	TokenFile string      `yaml:"token_file"`
-	TLS       conf.TLS    `yaml:"tls"`
+	TLS       conf.TLS    `yaml:"tls"` // how WireRest is met
 	// Timeout of a request; keep it below the scrape's.
 	Timeout conf.Duration `yaml:"timeout"`
 	// MaxBytes of an answer.
