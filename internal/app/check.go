@@ -1,10 +1,13 @@
 package app
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 
 	"github.com/spf13/cobra"
+
+	"github.com/orielhq/oriel/internal/prom"
 )
 
 func checkCommand() *cobra.Command {
@@ -27,6 +30,37 @@ func checkCommand() *cobra.Command {
 				return err
 			}
 			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s: valid\n", args[0])
+			return err
+		},
+	})
+	cmd.AddCommand(&cobra.Command{
+		Use:   "rules FILE...",
+		Short: "Check files of recording rules and alerts",
+		Args:  cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			var bad []error
+			for _, file := range args {
+				n, err := prom.CheckRules(file, slog.New(slog.DiscardHandler))
+				if err != nil {
+					bad = append(bad, err)
+					continue
+				}
+				if _, err := fmt.Fprintf(cmd.OutOrStdout(), "%s: %d rules\n", file, n); err != nil {
+					return err
+				}
+			}
+			return errors.Join(bad...)
+		},
+	}, &cobra.Command{
+		Use:   "dashboards FILE|DIRECTORY...",
+		Short: "Check the queries of dashboards in Grafana's JSON: PromQL, and the macros of SQL",
+		Args:  cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			files, queries, err := checkDashboards(args)
+			if err != nil {
+				return err
+			}
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%d dashboards, %d queries: valid\n", files, queries)
 			return err
 		},
 	})
