@@ -118,9 +118,9 @@ func (d *fieldDocs) keyDoc(t *testing.T, typ reflect.Type, f reflect.StructField
 		}
 	}
 	keys := map[string]string{}
-	for i := range typ.NumField() {
-		if key, _, _ := strings.Cut(typ.Field(i).Tag.Get("yaml"), ","); key != "" && key != "-" {
-			keys[typ.Field(i).Name] = "`" + key + "`"
+	for of := range typ.Fields() {
+		if key, _, _ := strings.Cut(of.Tag.Get("yaml"), ","); key != "" && key != "-" {
+			keys[of.Name] = "`" + key + "`"
 		}
 	}
 	return words.ReplaceAllStringFunc(text, func(w string) string {
@@ -137,8 +137,7 @@ func (d *fieldDocs) columns(t *testing.T, b *strings.Builder, typ reflect.Type) 
 	about := map[string]string{}
 	var walk func(reflect.Type)
 	walk = func(typ reflect.Type) {
-		for i := range typ.NumField() {
-			f := typ.Field(i)
+		for f := range typ.Fields() {
 			if f.Anonymous {
 				walk(f.Type)
 				continue

@@ -220,8 +220,8 @@ func (d *fieldDocs) rows(t *testing.T, b *strings.Builder, v reflect.Value, pref
 }
 
 func hasKeys(s reflect.Type) bool {
-	for i := range s.NumField() {
-		if f := s.Field(i); f.IsExported() && f.Tag.Get("yaml") != "" {
+	for f := range s.Fields() {
+		if f.IsExported() && f.Tag.Get("yaml") != "" {
 			return true
 		}
 	}
