@@ -23,7 +23,7 @@ func captureCommand() *cobra.Command {
 		Use:   "capture [FILE|DIRECTORY]...",
 		Short: "Write records of captures and of live traffic: connections, requests, handshakes",
 		Long: "Read captures or live traffic and write a record of each connection, DNS exchange, HTTP request, TLS handshake ...\n" +
-			"into a directory: as Parquet in the layout of the lake, which `oriel sql --lake.dir DIR` asks; as JSON lines; or as\n" +
+			"into a directory: as Parquet in the layout of the lake, which `oriel sql --lake DIR` asks; as JSON lines; or as\n" +
 			"netcap's audit records. Live capture goes on until Ctrl-C.",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			f.cfg.Files = append(f.cfg.Files, args...)

@@ -308,6 +308,9 @@ func flowsGenerateCommand() *cobra.Command {
 			"a port scan, an exfiltration and a beacon. The same seed gives the same bytes.",
 		Args: cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if start == "" {
+				start = time.Now().UTC().AddDate(0, 0, -1).Format(time.DateOnly)
+			}
 			var err error
 			if c.Start, err = time.Parse(time.DateOnly, start); err != nil {
 				return &usageError{fmt.Errorf("--start %q: want a date like 2026-08-20", start)}
@@ -323,7 +326,7 @@ func flowsGenerateCommand() *cobra.Command {
 	cmd.Flags().Int64Var(&c.Rows, "rows", 100_000, "how many flows")
 	cmd.Flags().Uint64Var(&c.Seed, "seed", 1, "another seed, other flows")
 	cmd.Flags().DurationVar(&c.Duration, "duration", 24*time.Hour, "the time they are spread over")
-	cmd.Flags().StringVar(&start, "start", time.Now().UTC().AddDate(0, 0, -1).Format(time.DateOnly), "their first day")
+	cmd.Flags().StringVar(&start, "start", "", "their first day, like 2026-08-20 (default yesterday)")
 	return cmd
 }
 

@@ -221,7 +221,7 @@ func pkiServe(dir *string) *cobra.Command {
 		}
 		return nil
 	}}
-	cmd.Flags().StringVar(&listen, "listen", "127.0.0.1:9598", "address to listen on")
+	cmd.Flags().StringVar(&listen, "listen", "127.0.0.1:9595", "address to listen on")
 	cmd.Flags().StringVar(&cert, "cert", "tunnel.crt", "certificate chain of this server")
 	cmd.Flags().StringVar(&key, "key", "tunnel.key", "private key of this server")
 	return cmd
