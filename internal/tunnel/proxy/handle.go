@@ -102,6 +102,7 @@ func (p *Proxy) serve(rw http.ResponseWriter, r *http.Request) {
 func (p *Proxy) answer(w *recorder, r *http.Request, c *company) (string, error) {
 	e, label, code := route(r.URL)
 	if e == nil {
+		c.asked("none")
 		f := &failure{code: code, kind: "not_found", reason: "unknown_path", err: errors.New("there is no such path for tenants")}
 		if code == http.StatusBadRequest {
 			f = bad("path", "the path has escapes or climbs: say it plainly")
@@ -120,7 +121,7 @@ func (p *Proxy) answer(w *recorder, r *http.Request, c *company) (string, error)
 	f, ok := errors.AsType[*failure](err)
 	if !ok {
 		f = &failure{code: http.StatusBadGateway, kind: "internal", reason: "upstream", err: errors.New("prometheus does not answer")}
-		p.log.Warn("ask prometheus", "err", err)
+		p.quiet.Do("ask", "", func(times int) { p.log.Warn("ask prometheus", "err", err, "times", times) })
 	}
 	c.refused(f.reason)
 	if w.begun {

@@ -14,6 +14,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/orielhq/oriel/internal/tunnel/quiet"
 	"github.com/orielhq/oriel/internal/tunnel/socket"
 	"github.com/orielhq/oriel/internal/tunnel/trust"
 )
@@ -34,6 +35,7 @@ type Proxy struct {
 	reloadFailed   atomic.Bool
 	listener       net.Listener
 	meta           metaCache
+	quiet          quiet.Log
 
 	mu    sync.Mutex // guards conns
 	conns map[*tls.Conn]bool
