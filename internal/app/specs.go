@@ -33,7 +33,7 @@ func (c *Config) specs() []spec {
 			func(cfg netflow.Config, b *builder) (any, error) { return newNetFlow(cfg, c.lakeConfig(), b.log) }),
 		section("tunnels", &c.Tunnels, relay.Default, made{rules: []string{"tunnels.yml"}},
 			func(cfg relay.Config, b *builder) (any, error) { return relay.New(cfg, b.log) }),
-		section("tunnel_proxy", &c.Proxy, proxy.Default, made{rules: []string{"tunnels.yml"}}, c.buildTunnelProxy),
+		section("tunnel_proxy", &c.Proxy, proxy.Default, made{rules: []string{"tunnels-proxy.yml"}}, c.buildTunnelProxy),
 		section("probes", &c.Probes, probe.Default, made{rules: []string{"tunnels.yml"}, uses: []string{"tunnels"}, paths: []string{"/probe"}}, buildProbes),
 		section("packets", &c.Packets, packet.Default, made{rules: []string{"packets.yml", "packets-detections.yml"}, uses: []string{"flows"}},
 			func(cfg packet.Config, b *builder) (any, error) { return newPackets(cfg, c.packetLake(), b.log) }),

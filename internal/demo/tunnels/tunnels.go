@@ -29,8 +29,8 @@ var (
 // domain is the trust domain of the demo's authority.
 const domain = "oriel.demo"
 
-// expiring is how long the certificate of one service still lives.
-const expiring = 5 * 24 * time.Hour
+// One certificate has lived 85 of its 90 days, and nobody has renewed it.
+const day, lived = 24 * time.Hour, 85 * 24 * time.Hour
 
 // service is something behind a gateway.
 type service struct {
@@ -64,14 +64,18 @@ func New(dir string, log *slog.Logger) (*Lab, error) {
 	here := []net.IP{net.IPv4(127, 0, 0, 1)}
 	orders := map[string]pki.Order{
 		"gateway":        {Profile: "tunnel-server", Name: "gateway", DNS: []string{"localhost"}, IPs: here},
-		"gateway-ending": {Profile: "tunnel-server", Name: "gateway-ending", DNS: []string{"localhost"}, IPs: here, Lifetime: expiring},
+		"gateway-ending": {Profile: "tunnel-server", Name: "gateway-ending", DNS: []string{"localhost"}, IPs: here, Lifetime: lived + 5*day},
 		"prober":         {Profile: "prober", Name: "prober"},
 	}
 	for _, c := range append([]string{refused}, companies...) {
 		orders[c] = pki.Order{Profile: "guardian", Name: "office", Company: c}
 	}
 	for name, o := range orders {
-		chain, key, err := ca.Issue("", o)
+		signer := ca
+		if name == "gateway-ending" {
+			signer = ca.At(time.Now().Add(-lived))
+		}
+		chain, key, err := signer.Issue("", o)
 		if err == nil {
 			err = errors.Join(pki.WriteFile(l.file(name+".key"), key), pki.WriteFile(l.file(name+".crt"), pki.EncodeCertificates(chain...)))
 		}
@@ -137,29 +141,6 @@ func (l *Lab) Run(ctx context.Context) error {
 	}
 	<-ctx.Done()
 	return nil
-}
-
-// customer asks for its metrics through its guardian, again and again, whether or not anybody answers.
-func (l *Lab) customer(ctx context.Context, company string) {
-	tick := time.NewTicker(3 * time.Second)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-		c, err := (&net.Dialer{Timeout: time.Second}).DialContext(ctx, "tcp", l.ports[company])
-		if err != nil {
-			continue // the tunnels are not up yet, or not any more
-		}
-		_ = c.SetDeadline(time.Now().Add(2 * time.Second))
-		_, _ = fmt.Fprintf(c, "GET /api/v1/labels HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
-		for b := make([]byte, 4096); err == nil; {
-			_, err = c.Read(b)
-		}
-		_ = c.Close()
-	}
 }
 
 // Guardian returns where a company's guardian listens, host:port.

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/orielhq/oriel/internal/proctest"
 	"github.com/orielhq/oriel/internal/tunnel/echo"
 	"github.com/orielhq/oriel/internal/tunnel/probe"
 )
@@ -33,17 +34,17 @@ func prometheus(build int, query string) http.HandlerFunc {
 // TestDoctorNamesPlantedFaults: each fault is planted alone, and named with the step and a fix that fits.
 func TestDoctorNamesPlantedFaults(t *testing.T) {
 	dir := t.TempDir()
-	ca, other := newAuthority(t, dir, "ours"), newAuthority(t, dir, "other")
+	ca, other := proctest.NewAuthority(t, dir, "ours"), proctest.NewAuthority(t, dir, "other")
 	hour := time.Hour
-	server := ca.leaf(t, "server", -hour, 48*hour)
-	good := ca.client("client")
-	ca.leaf(t, "client", -hour, 48*hour)
-	ca.leaf(t, "ended", -2*hour, -hour)
-	ca.leaf(t, "early", hour, 2*hour)
-	ca.leaf(t, "onlyserver", -hour, hour, x509.ExtKeyUsageServerAuth)
-	other.leaf(t, "stranger", -hour, hour)
+	server := ca.Leaf(t, "server", -hour, 48*hour)
+	good := client(ca, "client")
+	ca.Leaf(t, "client", -hour, 48*hour)
+	ca.Leaf(t, "ended", -2*hour, -hour)
+	ca.Leaf(t, "early", hour, 2*hour)
+	ca.Leaf(t, "onlyserver", -hour, hour, func(c *x509.Certificate) { c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth} })
+	other.Leaf(t, "stranger", -hour, hour)
 	mutual := func(cert tls.Certificate) *tls.Config {
-		return &tls.Config{Certificates: []tls.Certificate{cert}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: ca.pool}
+		return &tls.Config{Certificates: []tls.Certificate{cert}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: ca.Pool}
 	}
 	refusing := mutual(server)
 	refusing.VerifyConnection = func(tls.ConnectionState) error { return fmt.Errorf("no rule") }
@@ -65,17 +66,17 @@ func TestDoctorNamesPlantedFaults(t *testing.T) {
 		return portOf(l)
 	}()
 	broken := good
-	broken.TLS.KeyFile = ca.client("ended").TLS.KeyFile
+	broken.TLS.KeyFile = client(ca, "ended").TLS.KeyFile
 	nokey := good
 	nokey.TLS.CertFile = filepath.Join(dir, "nothing.crt")
 	revoked := good
-	revoked.CRLFile = ca.revoke(t, "crl.pem", hour, server)
+	revoked.CRLFile = ca.Revoke(t, "crl.pem", hour, server)
 	nameless := good
 	nameless.TLS.ServerName = "elsewhere.example.org"
 	anonymous := good
 	anonymous.TLS.CertFile, anonymous.TLS.KeyFile = "", ""
-	stranger := other.client("stranger")
-	stranger.TLS.CAFile = ca.ca()
+	stranger := client(other, "stranger")
+	stranger.TLS.CAFile = ca.CAFile()
 	const some, none = `{"status":"success","data":{"result":[{"value":[1,"42"]}]}}`, `{"status":"success","data":{"result":[]}}`
 
 	for _, tt := range []struct {
@@ -86,15 +87,15 @@ func TestDoctorNamesPlantedFaults(t *testing.T) {
 	}{
 		{"certificate file is missing", patient("1", nokey), "files", "files", "not there"},
 		{"key of another certificate", patient("1", broken), "files", "files", "do not belong together"},
-		{"our certificate has ended", patient("1", ca.client("ended")), "files", "client_cert_expired", "Renew"},
-		{"our certificate is not yet valid", patient("1", ca.client("early")), "files", "client_cert_not_yet_valid", "clock"},
-		{"our certificate is a server's", patient("1", ca.client("onlyserver")), "files", "client_cert_usage", "profile"},
+		{"our certificate has ended", patient("1", client(ca, "ended")), "files", "client_cert_expired", "Renew"},
+		{"our certificate is not yet valid", patient("1", client(ca, "early")), "files", "client_cert_not_yet_valid", "clock"},
+		{"our certificate is a server's", patient("1", client(ca, "onlyserver")), "files", "client_cert_usage", "profile"},
 		{"no such name", Patient{Host: "no-such-host.invalid", Port: "1", Service: good}, "resolve", "dns", ""},
 		{"closed port", patient(closed, good), "connect", "refused", "Nobody listens on 127.0.0.1:" + closed},
 		{"plaintext behind the port", patient(plaintext(t), good), "tls", "not_tls", "transport: tcp"},
-		{"server's certificate has ended", patient(plain(mutual(ca.leaf(t, "s2", -2*hour, -hour)), echo.Good), good), "tls", "cert_expired", "renew it at the gateway"},
-		{"server's certificate is not yet valid", patient(plain(mutual(ca.leaf(t, "s3", hour, 2*hour)), echo.Good), good), "tls", "cert_not_yet_valid", "clock"},
-		{"server of another authority", patient(plain(mutual(other.leaf(t, "s4", -hour, hour)), echo.Good), good), "tls", "cert_untrusted", `"CN=other"`},
+		{"server's certificate has ended", patient(plain(mutual(ca.Leaf(t, "s2", -2*hour, -hour)), echo.Good), good), "tls", "cert_expired", "renew it at the gateway"},
+		{"server's certificate is not yet valid", patient(plain(mutual(ca.Leaf(t, "s3", hour, 2*hour)), echo.Good), good), "tls", "cert_not_yet_valid", "clock"},
+		{"server of another authority", patient(plain(mutual(other.Leaf(t, "s4", -hour, hour)), echo.Good), good), "tls", "cert_untrusted", `"CN=other"`},
 		{"wrong name", patient(plain(mutual(server), echo.Good), nameless), "tls", "cert_name", "gateway.example.org"},
 		{"server is revoked", patient(plain(mutual(server), echo.Good), revoked), "tls", "cert_revoked", server.Leaf.SerialNumber.Text(16)},
 		{"no client certificate", patient(plain(mutual(server), echo.Good), anonymous), "acceptance", "client_cert_required", "cert_file"},
@@ -176,9 +177,9 @@ func plaintext(t *testing.T) string {
 
 func TestFindingsHoldNoKey(t *testing.T) {
 	dir := t.TempDir()
-	ca := newAuthority(t, dir, "ours")
-	ca.leaf(t, "client", -time.Hour, time.Hour)
-	s := ca.client("client")
+	ca := proctest.NewAuthority(t, dir, "ours")
+	ca.Leaf(t, "client", -time.Hour, time.Hour)
+	s := client(ca, "client")
 	text, err := os.ReadFile(s.TLS.KeyFile)
 	if err != nil {
 		t.Fatal(err)

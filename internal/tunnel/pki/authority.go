@@ -80,6 +80,12 @@ func Open(dir string) (*Authority, error) {
 	return a, nil
 }
 
+// At is the authority at another time: what it signs begins then. For
+// demonstrations and tests of what has nearly, or quite, ended.
+func (a *Authority) At(now time.Time) *Authority {
+	return &Authority{dir: a.dir, now: func() time.Time { return now }}
+}
+
 // Init makes an authority for a trust domain: a root, an issuing authority under it that may
 // sign no other authority and no other domain's identities, and empty revocation lists.
 func Init(dir, domain, keyType string) (*Authority, error) {

@@ -7,16 +7,17 @@ import (
 	"testing"
 	"time"
 
+	"github.com/orielhq/oriel/internal/proctest"
 	"github.com/orielhq/oriel/internal/tunnel/echo"
 )
 
 // BenchmarkProbe is a probe with mutual TLS and an echo, and the same in a bare
 // loop; the server's work is in both.
 func BenchmarkProbe(b *testing.B) {
-	ca := newAuthority(b)
-	cert := ca.leaf(b, -time.Hour, time.Hour)
-	port := serve(b, &tls.Config{Certificates: []tls.Certificate{cert}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: ca.pool})
-	config := &tls.Config{RootCAs: ca.pool, Certificates: []tls.Certificate{cert}}
+	ca := proctest.NewAuthority(b, b.TempDir(), "ours")
+	cert := ca.Leaf(b, "leaf", -time.Hour, time.Hour)
+	port := serve(b, &tls.Config{Certificates: []tls.Certificate{cert}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: ca.Pool})
+	config := &tls.Config{RootCAs: ca.Pool, Certificates: []tls.Certificate{cert}}
 	codec, err := echo.New(echo.Plain, echo.Options{})
 	if err != nil {
 		b.Fatal(err)

@@ -2,69 +2,14 @@ package probe
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"math/big"
 	"net"
 	"testing"
 	"time"
 
+	"github.com/orielhq/oriel/internal/proctest"
 	"github.com/orielhq/oriel/internal/tunnel/echo"
 )
-
-type authority struct {
-	cert *x509.Certificate
-	key  *ecdsa.PrivateKey
-	pool *x509.CertPool
-}
-
-func sign(t testing.TB, template *x509.Certificate, parent *authority) (*x509.Certificate, *ecdsa.PrivateKey) {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template.SerialNumber = big.NewInt(time.Now().UnixNano())
-	issuer, issuerKey := template, key
-	if parent != nil {
-		issuer, issuerKey = parent.cert, parent.key
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, issuer, &key.PublicKey, issuerKey)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cert, err := x509.ParseCertificate(der)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return cert, key
-}
-
-func newAuthority(t testing.TB) *authority {
-	t.Helper()
-	a := &authority{pool: x509.NewCertPool()}
-	a.cert, a.key = sign(t, &x509.Certificate{
-		Subject: pkix.Name{CommonName: "root"}, IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(1000 * time.Hour),
-	}, nil)
-	a.pool.AddCert(a.cert)
-	return a
-}
-
-// leaf is valid for the times given from now.
-func (a *authority) leaf(t testing.TB, from, to time.Duration) tls.Certificate {
-	t.Helper()
-	cert, key := sign(t, &x509.Certificate{
-		Subject: pkix.Name{CommonName: "leaf"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
-		NotBefore: time.Now().Add(from), NotAfter: time.Now().Add(to),
-		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
-	}, a)
-	return tls.Certificate{Certificate: [][]byte{cert.Raw}, PrivateKey: key}
-}
 
 // serve answers plain echoes over TLS and returns the port.
 func serve(t testing.TB, config *tls.Config) string {
@@ -89,16 +34,16 @@ func serve(t testing.TB, config *tls.Config) string {
 }
 
 func TestProbeTellsWhyItFailed(t *testing.T) {
-	ca, other := newAuthority(t), newAuthority(t)
-	good := ca.leaf(t, -time.Hour, 48*time.Hour)
+	ca, other := proctest.NewAuthority(t, t.TempDir(), "ours"), proctest.NewAuthority(t, t.TempDir(), "other")
+	good := ca.Leaf(t, "leaf", -time.Hour, 48*time.Hour)
 	mutual := func(max uint16, cert tls.Certificate) *tls.Config {
-		return &tls.Config{Certificates: []tls.Certificate{cert}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: ca.pool, MinVersion: tls.VersionTLS10, MaxVersion: max}
+		return &tls.Config{Certificates: []tls.Certificate{cert}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: ca.Pool, MinVersion: tls.VersionTLS10, MaxVersion: max}
 	}
 	codec, err := echo.New(echo.Plain, echo.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	with := func(certs ...tls.Certificate) *tls.Config { return &tls.Config{RootCAs: ca.pool, Certificates: certs} }
+	with := func(certs ...tls.Certificate) *tls.Config { return &tls.Config{RootCAs: ca.Pool, Certificates: certs} }
 	for _, tt := range []struct {
 		name      string
 		server    *tls.Config
@@ -110,11 +55,11 @@ func TestProbeTellsWhyItFailed(t *testing.T) {
 		{"good 1.2", mutual(tls.VersionTLS12, good), with(good), "", "", tls.VersionTLS12},
 		{"good 1.1", mutual(tls.VersionTLS11, good), with(good), "", "", tls.VersionTLS11},
 		{"no certificate 1.3", mutual(tls.VersionTLS13, good), with(), StepAcceptance, "client_cert_required", tls.VersionTLS13},
-		{"expired client", mutual(tls.VersionTLS13, good), with(ca.leaf(t, -2*time.Hour, -time.Hour)), StepAcceptance, "client_cert_expired", tls.VersionTLS13},
-		{"expired server", mutual(tls.VersionTLS13, ca.leaf(t, -2*time.Hour, -time.Hour)), with(good), StepTLS, "cert_expired", tls.VersionTLS13},
-		{"server not yet valid", mutual(tls.VersionTLS13, ca.leaf(t, time.Hour, 2*time.Hour)), with(good), StepTLS, "cert_not_yet_valid", tls.VersionTLS13},
-		{"server of another authority", mutual(tls.VersionTLS13, other.leaf(t, -time.Hour, time.Hour)), with(good), StepTLS, "cert_untrusted", tls.VersionTLS13},
-		{"wrong name", mutual(tls.VersionTLS13, good), &tls.Config{RootCAs: ca.pool, ServerName: "other.example", Certificates: []tls.Certificate{good}}, StepTLS, "cert_name", tls.VersionTLS13},
+		{"expired client", mutual(tls.VersionTLS13, good), with(ca.Leaf(t, "leaf", -2*time.Hour, -time.Hour)), StepAcceptance, "client_cert_expired", tls.VersionTLS13},
+		{"expired server", mutual(tls.VersionTLS13, ca.Leaf(t, "leaf", -2*time.Hour, -time.Hour)), with(good), StepTLS, "cert_expired", tls.VersionTLS13},
+		{"server not yet valid", mutual(tls.VersionTLS13, ca.Leaf(t, "leaf", time.Hour, 2*time.Hour)), with(good), StepTLS, "cert_not_yet_valid", tls.VersionTLS13},
+		{"server of another authority", mutual(tls.VersionTLS13, other.Leaf(t, "leaf", -time.Hour, time.Hour)), with(good), StepTLS, "cert_untrusted", tls.VersionTLS13},
+		{"wrong name", mutual(tls.VersionTLS13, good), &tls.Config{RootCAs: ca.Pool, ServerName: "other.example", Certificates: []tls.Certificate{good}}, StepTLS, "cert_name", tls.VersionTLS13},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
@@ -139,12 +84,12 @@ func TestProbeTellsWhyItFailed(t *testing.T) {
 }
 
 func TestProbeSeesAnonymousServer(t *testing.T) {
-	ca := newAuthority(t)
-	cert := ca.leaf(t, -time.Hour, time.Hour)
+	ca := proctest.NewAuthority(t, t.TempDir(), "ours")
+	cert := ca.Leaf(t, "leaf", -time.Hour, time.Hour)
 	codec, _ := echo.New(echo.Plain, echo.Options{})
 	for _, auth := range []tls.ClientAuthType{tls.NoClientCert, tls.RequestClientCert} {
 		port := serve(t, &tls.Config{Certificates: []tls.Certificate{cert}, ClientAuth: auth})
-		r := Probe(t.Context(), Target{Host: "127.0.0.1", Port: port, TLS: &tls.Config{RootCAs: ca.pool}, Echo: &codec, Anonymous: true})
+		r := Probe(t.Context(), Target{Host: "127.0.0.1", Port: port, TLS: &tls.Config{RootCAs: ca.Pool}, Echo: &codec, Anonymous: true})
 		if r.Err != nil || r.Anonymous == nil || !*r.Anonymous {
 			t.Errorf("%v: anonymous %v, %v; want true", auth, r.Anonymous, r.Err)
 		}

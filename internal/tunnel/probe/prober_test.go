@@ -4,16 +4,13 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"encoding/json"
-	"encoding/pem"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -26,38 +23,20 @@ import (
 	"github.com/orielhq/oriel/internal/tunnel/relay"
 )
 
-// lab is a directory with ca.pem, client.crt and client.key, and a server that demands a certificate.
+// lab is a directory with lab-ca.pem, client.crt and client.key, and a server that demands a certificate.
 type lab struct {
 	dir  string
-	ca   *authority
+	ca   *proctest.Authority
 	port string
 }
 
 func newLab(t *testing.T) *lab {
 	t.Helper()
-	l := &lab{dir: t.TempDir(), ca: newAuthority(t)}
-	cert := l.ca.leaf(t, -time.Hour, 48*time.Hour)
-	l.write(t, "ca.pem", "CERTIFICATE", l.ca.cert.Raw)
-	l.pair(t, cert)
-	l.port = serve(t, &tls.Config{Certificates: []tls.Certificate{cert}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: l.ca.pool})
+	dir := t.TempDir()
+	l := &lab{dir: dir, ca: proctest.NewAuthority(t, dir, "lab")}
+	cert := l.ca.Leaf(t, "client", -time.Hour, 48*time.Hour)
+	l.port = serve(t, &tls.Config{Certificates: []tls.Certificate{cert}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: l.ca.Pool})
 	return l
-}
-
-func (l *lab) pair(t *testing.T, cert tls.Certificate) {
-	t.Helper()
-	key, err := x509.MarshalPKCS8PrivateKey(cert.PrivateKey)
-	if err != nil {
-		t.Fatal(err)
-	}
-	l.write(t, "client.crt", "CERTIFICATE", cert.Certificate[0])
-	l.write(t, "client.key", "PRIVATE KEY", key)
-}
-
-func (l *lab) write(t *testing.T, name, kind string, der []byte) {
-	t.Helper()
-	if err := os.WriteFile(filepath.Join(l.dir, name), pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600); err != nil {
-		t.Fatal(err)
-	}
 }
 
 func (l *lab) config(t *testing.T, more string) Config {
@@ -73,7 +52,7 @@ targets:
   host: 127.0.0.1
   port: %[2]s
   api: plain
-  tls: {ca_file: %[1]s/ca.pem, cert_file: %[1]s/client.crt, key_file: %[1]s/client.key}
+  tls: {ca_file: %[1]s/lab-ca.pem, cert_file: %[1]s/client.crt, key_file: %[1]s/client.key}
 - {id: "1002", company: Acme, host: no-such-host.invalid, port: 1}
 - {id: "1003", company: Acme, host: 127.0.0.1, port: 1, enabled: false}
 - {id: "1004", company: Acme, host: h, port: 2, address: '127.0.0.1:%[2]s', tls: {ca_file: %[1]s/missing.pem}}
@@ -187,7 +166,7 @@ func TestRunProbesEachTargetAgainAndAgain(t *testing.T) {
 // TestRenewedCertificateIsTakenAndBrokenOneIsNot: the last good files stay in force.
 func TestRenewedCertificateIsTakenAndBrokenOneIsNot(t *testing.T) {
 	l := newLab(t)
-	f := files{ca: l.dir + "/ca.pem", cert: l.dir + "/client.crt", key: l.dir + "/client.key"}
+	f := files{ca: l.dir + "/lab-ca.pem", cert: l.dir + "/client.crt", key: l.dir + "/client.key"}
 	var all trusts
 	first, err := all.get(f)
 	if err != nil || first.leaf == nil {
@@ -200,14 +179,16 @@ func TestRenewedCertificateIsTakenAndBrokenOneIsNot(t *testing.T) {
 	if same, err := again(); err != nil || same != first {
 		t.Errorf("unchanged files made a new trust, %v", err)
 	}
-	l.write(t, "client.key", "PRIVATE KEY", []byte("half"))
+	if err := os.WriteFile(f.key, []byte("-----BEGIN PRIVATE KEY-----\naGFsZg==\n-----END PRIVATE KEY-----\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	if kept, err := again(); err == nil || kept != first {
 		t.Errorf("broken key: trust changed %v, error %v; want the old trust and an error", kept != first, err)
 	}
 	if kept, err := again(); err == nil || kept != first {
 		t.Errorf("broken key, looked at again: %v, %v", kept != first, err)
 	}
-	l.pair(t, l.ca.leaf(t, -time.Hour, 100*time.Hour))
+	l.ca.Leaf(t, "client", -time.Hour, 100*time.Hour)
 	if renewed, err := again(); err != nil || renewed == first || !renewed.leaf.NotAfter.After(first.leaf.NotAfter) {
 		t.Errorf("renewed certificate is not taken: %v", err)
 	}
@@ -228,7 +209,7 @@ func TestStatesOfOtherProcesses(t *testing.T) {
 func TestProbeOnRequest(t *testing.T) {
 	l := newLab(t)
 	_, port, _ := net.SplitHostPort(net.JoinHostPort("", l.port))
-	c := l.config(t, fmt.Sprintf("allow: ['127.0.0.0/8:%s']\nmodules: {mine: {api: plain, anonymous: true, tls: {ca_file: %[2]s/ca.pem, cert_file: %[2]s/client.crt, key_file: %[2]s/client.key}}}", port, l.dir))
+	c := l.config(t, fmt.Sprintf("allow: ['127.0.0.0/8:%s']\nmodules: {mine: {api: plain, anonymous: true, tls: {ca_file: %[2]s/lab-ca.pem, cert_file: %[2]s/client.crt, key_file: %[2]s/client.key}}}", port, l.dir))
 	p, err := New(c, nil, quiet)
 	if err != nil {
 		t.Fatal(err)
@@ -296,9 +277,9 @@ func TestTimeoutIsTheShorterOne(t *testing.T) {
 
 // TestServerThatIsStrictAboutProtocols: it refuses ct/1, and is probed without.
 func TestServerThatIsStrictAboutProtocols(t *testing.T) {
-	ca := newAuthority(t)
-	port := serve(t, &tls.Config{Certificates: []tls.Certificate{ca.leaf(t, -time.Hour, time.Hour)}, NextProtos: []string{"h2"}})
-	r := Probe(t.Context(), Target{Host: "127.0.0.1", Port: port, TLS: &tls.Config{RootCAs: ca.pool}, Confirm: true})
+	ca := proctest.NewAuthority(t, t.TempDir(), "ours")
+	port := serve(t, &tls.Config{Certificates: []tls.Certificate{ca.Leaf(t, "leaf", -time.Hour, time.Hour)}, NextProtos: []string{"h2"}})
+	r := Probe(t.Context(), Target{Host: "127.0.0.1", Port: port, TLS: &tls.Config{RootCAs: ca.Pool}, Confirm: true})
 	if r.Err != nil {
 		t.Errorf("probe: %v", r.Err)
 	}

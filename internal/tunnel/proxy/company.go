@@ -18,19 +18,22 @@ type company struct {
 	now      atomic.Int64
 	bytesIn  atomic.Int64
 	bytesOut atomic.Int64
-	upstream prometheus.Histogram
-	mu       sync.Mutex // guards what follows
+	upstream prometheus.Histogram // until Prometheus began to answer
+	took     prometheus.Histogram // until the answer had been sent
+	mu       sync.Mutex           // guards what follows
 	tokens   float64
 	filled   time.Time
 	requests map[string]int64  // by endpoint
 	refusals map[string]int64  // by reason
+	results  map[string]int64  // of questions to Prometheus
 	enforced map[string]string // queries as they were held to the tenant: dashboards ask the same again and again
 }
 
 func newCompany(c Company, cfg Config) *company {
 	o := &company{
 		Tenant: Tenant{cfg.Label, c.Name}, cfg: c, most: int64(c.MaxConcurrent), rate: c.Rate,
-		requests: map[string]int64{}, refusals: map[string]int64{}, enforced: map[string]string{}, upstream: newHistogram(),
+		requests: map[string]int64{}, refusals: map[string]int64{}, results: map[string]int64{},
+		enforced: map[string]string{}, upstream: newHistogram(), took: newHistogram(),
 	}
 	if o.most == 0 {
 		o.most = int64(cfg.Limits.CompanyConcurrent)
@@ -64,6 +67,12 @@ func (c *company) refused(reason string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.refusals[reason]++
+}
+
+func (c *company) told(result string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.results[result]++
 }
 
 func (c *company) asked(endpoint string) {

@@ -28,14 +28,20 @@ func bad(reason, format string, args ...any) *failure {
 	return &failure{code: http.StatusBadRequest, kind: "bad_data", reason: reason, err: fmt.Errorf(format, args...)}
 }
 
+// statusGone is what the log says of a client that does not wait for its answer; nobody reads it.
+const statusGone = 499
+
 // reasons is the closed list of why a request was refused.
 var reasons = []string{
-	"bad_request", "body", "busy", "contradiction", "hidden", "method", "parse", "path", "points", "range", "rate", "response", "selectors",
+	"bad_request", "body", "busy", "canceled", "contradiction", "hidden", "method", "parse", "path", "points", "range", "rate", "response", "selectors",
 	"timeout", "unknown_path", "upstream",
 }
 
 // strange are the reasons for which no company is known.
 var strange = []string{"connections", "proxy_header", "revoked", "unknown_client"}
+
+// results is the closed list of how Prometheus took a question.
+var results = []string{"canceled", "error", "ok", "refused", "timeout", "unreachable"}
 
 // recorder counts what an answer was.
 type recorder struct {
@@ -96,6 +102,7 @@ func (p *Proxy) serve(rw http.ResponseWriter, r *http.Request) {
 func (p *Proxy) answer(w *recorder, r *http.Request, c *company) (string, error) {
 	e, label, code := route(r.URL)
 	if e == nil {
+		c.asked("none")
 		f := &failure{code: code, kind: "not_found", reason: "unknown_path", err: errors.New("there is no such path for tenants")}
 		if code == http.StatusBadRequest {
 			f = bad("path", "the path has escapes or climbs: say it plainly")
@@ -105,14 +112,16 @@ func (p *Proxy) answer(w *recorder, r *http.Request, c *company) (string, error)
 		return "none", f
 	}
 	c.asked(e.name)
+	began := time.Now()
 	err := p.admit(w, r, c, e, label)
 	if err == nil {
+		c.took.Observe(time.Since(began).Seconds())
 		return e.name, nil
 	}
 	f, ok := errors.AsType[*failure](err)
 	if !ok {
 		f = &failure{code: http.StatusBadGateway, kind: "internal", reason: "upstream", err: errors.New("prometheus does not answer")}
-		p.log.Warn("ask prometheus", "err", err)
+		p.quiet.Do("ask", "", func(times int) { p.log.Warn("ask prometheus", "err", err, "times", times) })
 	}
 	c.refused(f.reason)
 	if w.begun {
@@ -165,13 +174,8 @@ func (p *Proxy) admit(w *recorder, r *http.Request, c *company, e *endpoint, lab
 	if err != nil {
 		return refusedQuery(err)
 	}
-	began := time.Now()
-	resp, err := p.up.do(ctx, q)
-	c.upstream.Observe(time.Since(began).Seconds())
+	resp, err := p.ask(ctx, c, q)
 	if err != nil {
-		if errors.Is(err, context.DeadlineExceeded) {
-			return &failure{code: http.StatusServiceUnavailable, kind: "timeout", reason: "timeout", err: errors.New("prometheus took too long")}
-		}
 		return err
 	}
 	defer func() { _ = resp.Body.Close() }()
@@ -179,6 +183,30 @@ func (p *Proxy) admit(w *recorder, r *http.Request, c *company, e *endpoint, lab
 		return e.answer(p, req, resp, w)
 	}
 	return p.pass(req, resp, w)
+}
+
+// ask puts a question for a company, and counts how Prometheus took it.
+func (p *Proxy) ask(ctx context.Context, c *company, q *question) (*http.Response, error) {
+	began := time.Now()
+	resp, err := p.up.do(ctx, q)
+	c.upstream.Observe(time.Since(began).Seconds())
+	switch {
+	case errors.Is(err, context.DeadlineExceeded):
+		c.told("timeout")
+		return nil, &failure{code: http.StatusServiceUnavailable, kind: "timeout", reason: "timeout", err: errors.New("prometheus took too long")}
+	case errors.Is(err, context.Canceled):
+		c.told("canceled")
+		return nil, &failure{code: statusGone, kind: "canceled", reason: "canceled", err: errors.New("the client has gone")}
+	case err != nil:
+		c.told("unreachable")
+	case resp.StatusCode >= http.StatusInternalServerError:
+		c.told("error")
+	case resp.StatusCode >= http.StatusBadRequest:
+		c.told("refused")
+	default:
+		c.told("ok")
+	}
+	return resp, err
 }
 
 // turn waits for one's place among all that ask Prometheus, first come first served.

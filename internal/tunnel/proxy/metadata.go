@@ -61,14 +61,14 @@ type metaCache struct {
 }
 
 // known returns what is known now.
-func (p *Proxy) known(ctx context.Context) (knowledge, error) {
+func (p *Proxy) known(ctx context.Context, c *company) (knowledge, error) {
 	p.meta.mu.Lock()
 	defer p.meta.mu.Unlock()
 	if time.Since(p.meta.at) > metaAge {
 		var got struct {
 			Data map[string][]Meta `json:"data"`
 		}
-		if err := p.fetch(ctx, &question{path: "/api/v1/metadata"}, &got); err != nil {
+		if err := p.fetch(ctx, c, &question{path: "/api/v1/metadata"}, &got); err != nil {
 			return knowledge{}, err
 		}
 		p.meta.of, p.meta.at = map[string]Meta{}, time.Now()
@@ -81,9 +81,9 @@ func (p *Proxy) known(ctx context.Context) (knowledge, error) {
 	return knowledge{p.catalog, p.meta.of}, nil
 }
 
-// fetch asks Prometheus on the proxy's own behalf.
-func (p *Proxy) fetch(ctx context.Context, q *question, into any) error {
-	resp, err := p.up.do(ctx, q)
+// fetch asks what the answer to a company is made of.
+func (p *Proxy) fetch(ctx context.Context, c *company, q *question, into any) error {
+	resp, err := p.ask(ctx, c, q)
 	if err != nil {
 		return err
 	}
@@ -122,10 +122,10 @@ func (p *Proxy) metadata(r *request, w http.ResponseWriter) error {
 	var names struct {
 		Data []string `json:"data"`
 	}
-	if err := p.fetch(r.Context(), &question{path: "/api/v1/label/__name__/values", form: form}, &names); err != nil {
+	if err := p.fetch(r.Context(), r.company, &question{path: "/api/v1/label/__name__/values", form: form}, &names); err != nil {
 		return err
 	}
-	known, err := p.known(r.Context())
+	known, err := p.known(r.Context(), r.company)
 	if err != nil {
 		return err
 	}

@@ -9,8 +9,7 @@ import (
 
 func newHistogram() prometheus.Histogram {
 	return prometheus.NewHistogram(prometheus.HistogramOpts{
-		Name: "oriel_tunnel_proxy_upstream_seconds", Help: "Time until Prometheus began to answer.",
-		Buckets: []float64{0.005, 0.02, 0.1, 0.5, 2, 10, 30},
+		Name: "oriel_tunnel_proxy_seconds", Help: "Named when it is sent.", Buckets: []float64{0.002, 0.005, 0.02, 0.1, 0.5, 2, 10, 30},
 	})
 }
 
@@ -29,9 +28,15 @@ func (p *Proxy) Collect(_ context.Context, ch chan<- prometheus.Metric) error {
 		limit     = desc("requests_in_flight_limit", "Requests of a company that may be answered at once.", "company")
 		received  = desc("received_bytes_total", "Bytes of parameters that a company sent.", "company")
 		sent      = desc("sent_bytes_total", "Bytes of answers to a company, as sent.", "company")
+		took      = desc("request_duration_seconds", "Time from a company's request to the end of its answer, of those that were not refused.", "company")
 		upstream  = desc("upstream_seconds", "Time until Prometheus began to answer, by company.", "company")
+		answers   = desc("upstream_requests_total", "Questions to Prometheus for a company, by result: ok, refused (4xx), error (5xx), timeout, unreachable, or canceled by the client.", "company", "result")
+		turns     = desc("upstream_in_flight", "Requests of all companies that Prometheus is asked for now.")
+		turnsMost = desc("upstream_in_flight_limit", "Requests of all companies that Prometheus may be asked for at once. The rest waits.")
 		conns     = desc("connections", "Clients' connections.")
+		connsMost = desc("connections_limit", "Clients' connections allowed.")
 		reloadOK  = desc("reload_last_successful", "Whether certificate, key, CA and revocation list are those of the files: 0 if the last good ones stay.")
+		listUntil = desc("crl_next_update_timestamp_seconds", "When the revocation list is out of date, as Unix time.")
 		expires   = desc("certificate_expiry_timestamp_seconds", "When the proxy's own certificate ends, as Unix time.")
 	)
 	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
@@ -53,9 +58,14 @@ func (p *Proxy) Collect(_ context.Context, ch chan<- prometheus.Metric) error {
 		for _, r := range reasons {
 			counter(refusals, c.refusals[r], name, r)
 		}
+		for _, r := range results {
+			counter(answers, c.results[r], name, r)
+		}
 		c.mu.Unlock()
-		if h, ok := histogram(upstream, c.upstream, name); ok {
-			ch <- h
+		for d, h := range map[*prometheus.Desc]prometheus.Histogram{upstream: c.upstream, took: c.took} {
+			if m, ok := histogram(d, h, name); ok {
+				ch <- m
+			}
 		}
 	}
 	n := p.strangers.all()
@@ -66,8 +76,14 @@ func (p *Proxy) Collect(_ context.Context, ch chan<- prometheus.Metric) error {
 	if l, ok := p.listener.(*listener); ok {
 		gauge(conns, float64(len(l.slots)))
 	}
+	gauge(connsMost, float64(p.cfg.Limits.Connections))
+	gauge(turns, float64(len(p.turns)))
+	gauge(turnsMost, float64(cap(p.turns)))
 	if s := p.state.Load(); s != nil {
 		gauge(expires, float64(s.Cert.Leaf.NotAfter.Unix()))
+		if next := s.Lists.NextUpdate(); !next.IsZero() {
+			gauge(listUntil, float64(next.Unix()))
+		}
 	}
 	ok := 1.0
 	if p.reloadFailed.Load() {

@@ -1,15 +1,12 @@
 package proxy
 
 import (
-	"bytes"
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
 	"io"
-	"log/slog"
 	"net"
 	"net/http"
-	"net/http/httptest"
 	"net/netip"
 	"net/url"
 	"path/filepath"
@@ -22,7 +19,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/klauspost/compress/gzip"
 
-	"github.com/orielhq/oriel/internal/collector"
 	"github.com/orielhq/oriel/internal/conf"
 	"github.com/orielhq/oriel/internal/proctest"
 	"github.com/orielhq/oriel/internal/tunnel/pki"
@@ -418,27 +414,6 @@ func TestGatewaysCertificate(t *testing.T) {
 			t.Errorf("%s: %d %s; want %d", company, resp.StatusCode, page, want)
 		}
 	}
-}
-
-func TestMetrics(t *testing.T) {
-	w := start(t, nil, nil)
-	w.raw(t, acme, "GET /api/v1/targets", "")
-	w.raw(t, "stranger", "GET /api/v1/query?query=up", "")
-	set := collector.NewSet(slog.New(slog.DiscardHandler), map[string]collector.Collector{"tunnel_proxy": w.Proxy})
-	rec := httptest.NewRecorder()
-	proctest.Eventually(t, 10*time.Second, func() (bool, string) {
-		rec = httptest.NewRecorder()
-		set.ServeHTTP(rec, httptest.NewRequest("GET", "/metrics", nil))
-		return strings.Contains(rec.Body.String(), "oriel_tunnel_proxy_connections 0"), ""
-	})
-	var page bytes.Buffer
-	for line := range strings.Lines(rec.Body.String()) {
-		if !strings.Contains(line, "oriel_collector_") && !strings.Contains(line, "sent_bytes_total{") {
-			page.WriteString(line)
-		}
-	}
-	proctest.Golden(t, "testdata/metrics.prom", page.Bytes())
-	proctest.Lint(t, page.Bytes())
 }
 
 func TestValidate(t *testing.T) {

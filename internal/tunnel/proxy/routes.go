@@ -50,9 +50,9 @@ var endpoints = map[string]*endpoint{
 
 var labelValues = &endpoint{name: "label_values", ask: (*Proxy).askLabelValues}
 
-// names of all endpoints: the values of a label.
+// names of all endpoints: the values of a label. none are requests for what there is not.
 func endpointNames() []string {
-	names := []string{labelValues.name}
+	names := []string{labelValues.name, "none"}
 	for _, e := range endpoints {
 		names = append(names, e.name)
 	}

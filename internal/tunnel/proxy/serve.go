@@ -14,6 +14,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/orielhq/oriel/internal/tunnel/quiet"
 	"github.com/orielhq/oriel/internal/tunnel/socket"
 	"github.com/orielhq/oriel/internal/tunnel/trust"
 )
@@ -34,6 +35,10 @@ type Proxy struct {
 	reloadFailed   atomic.Bool
 	listener       net.Listener
 	meta           metaCache
+	quiet          quiet.Log
+	heir           *Proxy       // who goes on from here; set before ctx of Run is done
+	taken          net.Listener // of the proxy before, until Open
+	rest           func()       // what the proxy before has still to do
 
 	mu    sync.Mutex // guards conns
 	conns map[*tls.Conn]bool
@@ -65,7 +70,13 @@ func (p *Proxy) files() trust.Files {
 }
 
 // Open reads the certificates and listens.
-func (p *Proxy) Open(ctx context.Context) error {
+func (p *Proxy) Open(ctx context.Context) (err error) {
+	defer func() {
+		if err != nil {
+			p.disown()
+		}
+	}()
+	p.heir = nil
 	if p.cfg.Upstream == Embedded && !p.embedded {
 		return errors.New("upstream: there is no embedded Prometheus here; say its URL")
 	}
@@ -76,9 +87,12 @@ func (p *Proxy) Open(ctx context.Context) error {
 		}
 		p.state.Store(s)
 	}
-	l, err := socket.Listen(ctx, p.cfg.Listen)
-	if err != nil {
-		return err
+	l := p.taken
+	if p.taken = nil; l == nil {
+		var err error
+		if l, err = socket.Listen(ctx, p.cfg.Listen); err != nil {
+			return err
+		}
 	}
 	p.listener = &listener{Listener: l, p: p, slots: make(chan struct{}, p.cfg.Limits.Connections)}
 	return nil
@@ -94,9 +108,9 @@ func (p *Proxy) Addr() string {
 
 type connKey struct{}
 
-// Run serves until ctx is done, then lets requests end for the drain time.
+// Run serves until ctx is done, then lets requests end for the drain time. If
+// another proxy has inherited this one, it is the one that waits for them.
 func (p *Proxy) Run(ctx context.Context) error {
-	defer p.up.close()
 	srv := &http.Server{
 		Handler: http.HandlerFunc(p.serve), ReadHeaderTimeout: headerTimeout, IdleTimeout: 2 * time.Minute,
 		ReadTimeout: headerTimeout + p.cfg.Limits.Timeout.Std(), WriteTimeout: headerTimeout + 2*p.cfg.Limits.Timeout.Std(),
@@ -105,30 +119,47 @@ func (p *Proxy) Run(ctx context.Context) error {
 		ConnState:   p.track,
 	}
 	l := p.listener
-	var wg sync.WaitGroup
-	defer wg.Wait()
-	watchCtx, stop := context.WithCancel(ctx)
-	defer stop()
+	var work sync.WaitGroup
+	// What is open goes on when ctx is done, and is watched as long.
+	watched, stop := context.WithCancel(context.WithoutCancel(ctx))
 	if !p.cfg.ProxyProtocol {
 		l = tls.NewListener(l, p.serverTLS())
-		wg.Go(func() { p.watch(watchCtx) })
+		work.Go(func() { p.watch(watched) })
+	}
+	if p.rest != nil {
+		work.Go(p.rest)
 	}
 	served := make(chan error, 1)
 	go func() { served <- srv.Serve(l) }()
+	end := func() error {
+		defer p.up.close()
+		defer work.Wait()
+		defer stop()
+		deadline, cancel := context.WithTimeout(watched, p.cfg.Drain.Std())
+		defer cancel()
+		if err := srv.Shutdown(deadline); err != nil {
+			_ = srv.Close()
+		}
+		if err := <-served; !errors.Is(err, http.ErrServerClosed) {
+			return err
+		}
+		return nil
+	}
 	select {
 	case err := <-served:
-		return err
+		served <- err
+		return end()
 	case <-ctx.Done():
 	}
-	deadline, cancel := context.WithTimeout(context.WithoutCancel(ctx), p.cfg.Drain.Std())
-	defer cancel()
-	if err := srv.Shutdown(deadline); err != nil {
-		_ = srv.Close()
+	if p.heir != nil {
+		p.heir.rest = func() {
+			if err := end(); err != nil {
+				p.log.Warn("end of the proxy before the reload", "err", err)
+			}
+		}
+		return nil
 	}
-	if err := <-served; !errors.Is(err, http.ErrServerClosed) {
-		return err
-	}
-	return nil
+	return end()
 }
 
 // track knows the connections that a reload may have to cut.

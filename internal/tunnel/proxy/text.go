@@ -24,7 +24,7 @@ func (p *Proxy) answerFederate(r *request, resp *http.Response, w http.ResponseW
 
 // answerMetrics writes the same series with what is known of each metric before them.
 func (p *Proxy) answerMetrics(r *request, resp *http.Response, w http.ResponseWriter) error {
-	known, err := p.known(r.Context())
+	known, err := p.known(r.Context(), r.company)
 	if err != nil {
 		return err
 	}

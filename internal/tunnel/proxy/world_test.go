@@ -26,6 +26,7 @@ type fakeProm struct {
 	mu    sync.Mutex // guards what follows
 	asked []string   // path and parameters
 	pages map[string]string
+	code  int           // of every answer; 0: 200
 	hold  chan struct{} // answers wait for it, if there is one
 }
 
@@ -38,7 +39,7 @@ func newPrometheus(t *testing.T, pages map[string]string) *fakeProm {
 		}
 		f.mu.Lock()
 		f.asked = append(f.asked, r.Method+" "+r.URL.EscapedPath()+" "+r.Form.Encode())
-		hold := f.hold
+		hold, code := f.hold, max(f.code, http.StatusOK)
 		page, ok := f.pages[strings.TrimPrefix(r.URL.Path, "/prom")]
 		f.mu.Unlock()
 		for _, h := range []string{"Cookie", "X-Scope-Orgid", "Authorization", "X-Tenant"} {
@@ -55,11 +56,13 @@ func newPrometheus(t *testing.T, pages map[string]string) *fakeProm {
 		w.Header().Set("Content-Type", "application/json")
 		if strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
 			w.Header().Set("Content-Encoding", "gzip")
+			w.WriteHeader(code)
 			z := gzip.NewWriter(w)
 			_, _ = io.WriteString(z, page)
 			_ = z.Close()
 			return
 		}
+		w.WriteHeader(code)
 		_, _ = io.WriteString(w, page)
 	}))
 	t.Cleanup(f.Close)

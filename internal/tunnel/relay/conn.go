@@ -315,7 +315,7 @@ func (t *tunnel) carried(c *conn, direction, n int) {
 // encrypt copies from a plain socket until it has ended in good order.
 func (t *tunnel) encrypt(c *conn, direction int, dst, src net.Conn) error {
 	var in reader
-	in.init(src)
+	in.init(src, plainSize)
 	defer in.release()
 	write := func() error {
 		_, err := dst.Write(in.b[:in.n])
@@ -346,6 +346,8 @@ func (t *tunnel) encrypt(c *conn, direction int, dst, src net.Conn) error {
 // bytes' room, then takes all whole records that are here.
 func (t *tunnel) decrypt(c *conn, direction int, dst net.Conn, src *tls.Conn) error {
 	w, _ := under(src)
+	var out writer
+	out.init(dst)
 	var first [64]byte
 	for {
 		n, err := src.Read(first[:])
@@ -353,14 +355,14 @@ func (t *tunnel) decrypt(c *conn, direction int, dst net.Conn, src *tls.Conn) er
 			b := blocks.Get().(*block)
 			n = copy(b[:], first[:n])
 			w.hold = true
-			for err == nil && n < len(b) {
+			for err == nil && n < plainSize {
 				var more int
-				more, err = src.Read(b[n:])
+				more, err = src.Read(b[n:plainSize])
 				n += more
 			}
 			w.hold = false
 			t.carried(c, direction, n)
-			_, werr := dst.Write(b[:n])
+			_, werr := out.Write(b[:n])
 			blocks.Put(b)
 			if werr != nil {
 				return werr

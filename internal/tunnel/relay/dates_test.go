@@ -1,103 +1,37 @@
 package relay
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"math/big"
 	"net"
 	"testing"
 	"time"
 
-	"github.com/orielhq/oriel/internal/tunnel/pki"
+	"github.com/orielhq/oriel/internal/proctest"
 	"github.com/orielhq/oriel/internal/tunnel/trust"
 )
 
-// signer signs with any dates, which the authority of pki would not.
-type signer struct {
-	key  *ecdsa.PrivateKey
-	cert *x509.Certificate
-}
-
-func newSigner(t *testing.T) *signer {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	root := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "root"}, NotBefore: time.Now().Add(-1000 * time.Hour), NotAfter: time.Now().Add(1000 * time.Hour),
-		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
-	}
-	der, err := x509.CreateCertificate(rand.Reader, root, root, &key.PublicKey, key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cert, _ := x509.ParseCertificate(der)
-	return &signer{key, cert}
-}
-
-// sign makes a pair of files.
-func (s *signer) sign(t *testing.T, file string, from, to time.Time) {
-	t.Helper()
-	key, err := pki.NewKey("")
-	if err != nil {
-		t.Fatal(err)
-	}
-	leaf := &x509.Certificate{
-		SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: "g1", Organization: []string{"acme"}}, NotBefore: from, NotAfter: to,
-		DNSNames: []string{"localhost"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
-		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth, x509.ExtKeyUsageServerAuth}, KeyUsage: x509.KeyUsageDigitalSignature,
-	}
-	der, err := x509.CreateCertificate(rand.Reader, leaf, s.cert, key.Public(), s.key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cert, _ := x509.ParseCertificate(der)
-	pem, err := pki.EncodeKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name, b := range map[string][]byte{file + ".key": pem, file + ".crt": pki.EncodeCertificates(cert)} {
-		if err := pki.WriteFile(name, b); err != nil {
-			t.Fatal(err)
-		}
-	}
-}
-
 // TestDatesAreHeldAtBothEnds: expired and not yet valid, of the client and of the server, by names of their own.
 func TestDatesAreHeldAtBothEnds(t *testing.T) {
-	l, s := newLab(t), newSigner(t)
-	if err := pki.WriteFile(l.file("root.pem"), pki.EncodeCertificates(s.cert)); err != nil {
-		t.Fatal(err)
-	}
-	now := time.Now()
-	dates := map[string][2]time.Time{
-		"good": {now.Add(-time.Hour), now.Add(time.Hour)}, "expired": {now.Add(-2 * time.Hour), now.Add(-time.Hour)}, "early": {now.Add(time.Hour), now.Add(2 * time.Hour)},
-	}
-	for name, d := range dates {
-		s.sign(t, l.file(name), d[0], d[1])
-	}
+	l := newLab(t)
+	ca := proctest.NewAuthority(t, l.dir, "root") // the one of pki would not sign this
+	ca.Leaf(t, "good", -time.Hour, time.Hour)
+	ca.Leaf(t, "expired", -2*time.Hour, -time.Hour)
+	ca.Leaf(t, "early", time.Hour, 2*time.Hour)
 	with := func(name, cert, target string) Tunnel {
 		u := l.tunnel(name, cert, target)
-		u.CAFile, u.CRLFile, u.ServerName = l.file("root.pem"), "", "localhost"
+		u.CAFile, u.CRLFile, u.ServerName = ca.CAFile(), "", "localhost"
 		return u
 	}
 	gateway := with("gw", "good", echo(t))
 	gateway.Allow = []Rule{{Identity: trust.Identity{O: "acme"}}}
 	gw := start(t, nil, []Tunnel{gateway})
-	roots := x509.NewCertPool()
-	roots.AddCert(s.cert)
 	for cert, reason := range map[string]string{"expired": "cert_expired", "early": "cert_not_yet_valid"} {
 		pair, err := tls.LoadX509KeyPair(l.file(cert+".crt"), l.file(cert+".key"))
 		if err != nil {
 			t.Fatal(err)
 		}
 		// A client of any make: a guardian of ours would not even start with an expired certificate.
-		c := tls.Client(dial(t, gw.Addr("gw")), &tls.Config{RootCAs: roots, ServerName: "localhost", Certificates: []tls.Certificate{pair}})
+		c := tls.Client(dial(t, gw.Addr("gw")), &tls.Config{RootCAs: ca.Pool, ServerName: "localhost", Certificates: []tls.Certificate{pair}})
 		if _, err := ask(c, "hello"); err == nil {
 			t.Errorf("%s: let in", cert)
 		}

@@ -9,7 +9,9 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/orielhq/oriel/internal/tunnel/quiet"
 	"github.com/orielhq/oriel/internal/tunnel/socket"
+	"github.com/orielhq/oriel/internal/tunnel/trust"
 )
 
 // Refusal is a connection that was not carried, as Status shows it.
@@ -38,7 +40,7 @@ type tunnel struct {
 	pending  atomic.Int64
 	total    atomic.Int64 // connections carried so far
 	bytes    [2]atomic.Int64
-	limiter  limiter
+	quiet    quiet.Log
 
 	mu        sync.Mutex // guards what follows
 	live      map[*conn]bool
@@ -123,7 +125,7 @@ func (t *tunnel) accept(ctx, conns context.Context) {
 			if ctx.Err() != nil || errors.Is(err, net.ErrClosed) {
 				return
 			}
-			t.limiter.do(func() { t.log.Warn("accept", "err", err) }) // no descriptors left, most likely
+			t.quiet.Do("accept", "", func(times int) { t.log.Warn("accept", "err", err, "times", times) }) // no descriptors left, most likely
 			select {
 			case <-ctx.Done():
 				return
@@ -158,7 +160,13 @@ func (t *tunnel) refuse(reason string, err error) {
 		t.recent = t.recent[1:]
 	}
 	t.mu.Unlock()
-	t.limiter.do(func() { t.log.Warn("connection refused", "reason", reason, "detail", r.Detail) })
+	same := "" // of other errors the text may differ each time, as by a port
+	if who, ok := errors.AsType[*trust.Refusal](err); ok {
+		same = who.Error()
+	}
+	t.quiet.Do(reason, same, func(times int) {
+		t.log.Warn("connection refused", "reason", reason, "detail", r.Detail, "times", times)
+	})
 }
 
 // take gives a connection its place, or says which limit is reached.
@@ -293,24 +301,4 @@ func (t *tunnel) status() Status {
 		s.ReloadError = t.reloadErr.Error()
 	}
 	return s
-}
-
-// limiter lets ten log lines through in a minute: what repeats is counted, not told.
-type limiter struct {
-	mu    sync.Mutex // guards both
-	since time.Time
-	n     int
-}
-
-func (l *limiter) do(f func()) {
-	l.mu.Lock()
-	if now := time.Now(); now.Sub(l.since) > time.Minute {
-		l.since, l.n = now, 0
-	}
-	l.n++
-	ok := l.n <= 10
-	l.mu.Unlock()
-	if ok {
-		f()
-	}
 }

@@ -5,13 +5,20 @@ import (
 	"errors"
 	"io"
 	"net"
+	"os"
 	"sync"
 	"syscall"
 )
 
-// blockSize is what one system call reads or writes at most: eight TLS records.
-// Fewer calls and wake-ups are what makes a tunnel faster; the cipher is not.
-const blockSize = 8 * (16<<10 + 256)
+// What one system call reads or writes at most is some TLS records, whole on
+// either side: plainSize bytes make blockSize with the header, the type and the
+// tag of each. Fewer calls and wake-ups are what makes a tunnel faster; the
+// cipher is not.
+const (
+	records   = 8
+	plainSize = records * 16 << 10
+	blockSize = records * (16<<10 + headerSize + 1 + 16)
+)
 
 type block [blockSize]byte
 
@@ -37,12 +44,13 @@ type reader struct {
 	rc    syscall.RawConn // nil: not a socket of the system
 	b     *block          // nil when empty
 	r, n  int             // what is unread of b
+	most  int             // bytes of b that are used
 	err   error           // of the last read
 	ready func(fd uintptr) bool
 }
 
-func (s *reader) init(c net.Conn) {
-	s.Conn = c
+func (s *reader) init(c net.Conn, most int) {
+	s.Conn, s.most = c, most
 	if sc, ok := c.(syscall.Conn); ok {
 		s.rc, _ = sc.SyscallConn() // nil after an error
 	}
@@ -55,7 +63,7 @@ func (s *reader) try(fd uintptr) bool {
 		s.b = blocks.Get().(*block)
 	}
 	for {
-		n, err := syscall.Read(int(fd), s.b[s.n:])
+		n, err := readSocket(fd, s.b[s.n:s.most])
 		switch {
 		case errors.Is(err, syscall.EINTR):
 			continue
@@ -84,7 +92,7 @@ func (s *reader) fill() error {
 		if s.b == nil {
 			s.b = blocks.Get().(*block)
 		}
-		n, err := s.Read(s.b[s.n:])
+		n, err := s.Read(s.b[s.n:s.most])
 		s.n += n
 		return err
 	}
@@ -103,6 +111,55 @@ func (s *reader) release() {
 	s.r, s.n = 0, 0
 }
 
+// writer writes to a socket of the system. A writer is one goroutine's at a time.
+type writer struct {
+	net.Conn
+	rc    syscall.RawConn // nil: not a socket of the system
+	left  []byte          // to be written
+	err   error
+	ready func(fd uintptr) bool
+}
+
+func (s *writer) init(c net.Conn) {
+	s.Conn = c
+	if sc, ok := c.(syscall.Conn); ok {
+		s.rc, _ = sc.SyscallConn() // nil after an error
+	}
+	s.ready = s.try
+}
+
+// try writes what it can. It returns false if there is no room for the rest yet.
+func (s *writer) try(fd uintptr) bool {
+	for len(s.left) > 0 {
+		n, err := writeSocket(fd, s.left)
+		s.left = s.left[n:]
+		switch {
+		case errors.Is(err, syscall.EINTR):
+		case errors.Is(err, syscall.EAGAIN):
+			return false
+		case err != nil:
+			s.err = &net.OpError{Op: "write", Net: "tcp", Err: os.NewSyscallError("write", err)}
+			return true
+		}
+	}
+	return true
+}
+
+// Write writes all of b.
+func (s *writer) Write(b []byte) (int, error) {
+	if s.rc == nil {
+		return s.Conn.Write(b)
+	}
+	s.left, s.err = b, nil
+	err := s.rc.Write(s.ready)
+	if err == nil {
+		err = s.err
+	}
+	n := len(b) - len(s.left)
+	s.left = nil
+	return n, err
+}
+
 // wire is the socket under TLS. It hands over one record at a time, so that it
 // knows whether another whole one is here; and it gathers records that are
 // written, to send them together.
@@ -112,6 +169,7 @@ type wire struct {
 	hold bool // do not wait: errLater if no whole record is here
 
 	mu     sync.Mutex // guards what follows: TLS may answer while reading
+	to     writer
 	gather bool
 	out    *block
 	filled int
@@ -119,7 +177,8 @@ type wire struct {
 
 func newWire(c net.Conn) *wire {
 	w := &wire{}
-	w.init(c)
+	w.init(c, blockSize)
+	w.to.init(c)
 	return w
 }
 
@@ -177,14 +236,14 @@ func (w *wire) Write(p []byte) (int, error) {
 	if err := w.flushLocked(); err != nil {
 		return 0, err
 	}
-	return w.Conn.Write(p)
+	return w.to.Write(p)
 }
 
 func (w *wire) flushLocked() error {
 	if w.out == nil {
 		return nil
 	}
-	_, err := w.Conn.Write(w.out[:w.filled])
+	_, err := w.to.Write(w.out[:w.filled])
 	blocks.Put(w.out)
 	w.out, w.filled = nil, 0
 	return err

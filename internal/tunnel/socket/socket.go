@@ -39,6 +39,30 @@ func Listen(ctx context.Context, where string) (net.Listener, error) {
 	return l, nil
 }
 
+// Take returns a second listener on the socket of l, which may then be closed.
+func Take(l net.Listener) (net.Listener, error) {
+	holder, ok := l.(interface{ File() (*os.File, error) })
+	if !ok {
+		return nil, fmt.Errorf("%T has no file", l)
+	}
+	f, err := holder.File()
+	if err != nil {
+		return nil, err
+	}
+	second, err := net.FileListener(f)
+	if err = errors.Join(err, f.Close()); err != nil {
+		return nil, err
+	}
+	// The path of a UNIX socket goes with the last that listens on it.
+	if u, ok := l.(*net.UnixListener); ok {
+		u.SetUnlinkOnClose(false)
+		if u, ok := second.(*net.UnixListener); ok {
+			u.SetUnlinkOnClose(true)
+		}
+	}
+	return second, nil
+}
+
 // removeStale removes a socket that nobody answers on: one of a process that was killed.
 func removeStale(ctx context.Context, path string) error {
 	info, err := os.Lstat(path)
