@@ -15,6 +15,8 @@ type Mailbox struct {
 	StartTLS bool   `parquet:"starttls"`
 	Commands int64  `parquet:"commands"`
 	Fetched  int64  `parquet:"fetched"` // commands that fetch mail
+
+	commands []string // as netcap has them
 }
 
 // Kind is the table.
@@ -22,20 +24,16 @@ func (m *Mailbox) Kind() string { return m.Service }
 
 // mailboxAnalyzer reads POP3 and IMAP, which differ in how they say the same.
 type mailboxAnalyzer struct {
-	w              *worker
-	c              *conn
-	imap           bool
-	first          int64
-	client, server lines
-	asked          []string // POP3: commands that wait for a reply
-	multi          bool     // POP3: the server's lines are of an answer until a dot
-	login          login
-	loginTag       string // IMAP
-	tlsTag         string
-	name           []byte // IMAP: what LOGIN said before a literal
-	literal        bool
-	record         Mailbox
-	inner          analyzer
+	dialogue
+	imap     bool
+	asked    replies // POP3
+	multi    bool    // POP3: the server's lines are of an answer until a dot
+	login    login
+	loginTag string // IMAP
+	tlsTag   string
+	name     []byte // IMAP: what LOGIN said before a literal
+	literal  bool
+	record   Mailbox
 }
 
 func matchPOP3(k *key, _ bool, b []byte) bool {
@@ -57,50 +55,33 @@ func matchIMAP(k *key, _ bool, b []byte) bool {
 }
 
 func openPOP3(w *worker, c *conn) analyzer {
-	return &mailboxAnalyzer{w: w, c: c, asked: []string{"BANNER"}, record: Mailbox{Service: "pop3"}}
+	return &mailboxAnalyzer{dialogue: dialogue{w: w, c: c}, asked: replies{"BANNER"}, record: Mailbox{Service: "pop3"}}
 }
 
 func openIMAP(w *worker, c *conn) analyzer {
-	return &mailboxAnalyzer{w: w, c: c, imap: true, record: Mailbox{Service: "imap"}}
+	return &mailboxAnalyzer{dialogue: dialogue{w: w, c: c}, imap: true, record: Mailbox{Service: "imap"}}
 }
 
 func (a *mailboxAnalyzer) data(at int64, orig bool, b []byte) bool {
-	if a.inner != nil {
-		return a.inner.data(at, orig, b)
+	return a.hear(a, at, orig, b)
+}
+
+func (a *mailboxAnalyzer) line(at int64, orig bool, line []byte) {
+	switch {
+	case a.imap && orig:
+		a.imapSaid(line)
+	case a.imap:
+		a.imapReplied(at, line)
+	case orig:
+		a.popSaid(line)
+	default:
+		a.popReplied(at, line)
 	}
-	if a.first == 0 {
-		a.first = at
-	}
-	l := &a.server
-	if orig {
-		l = &a.client
-	}
-	for len(b) > 0 && a.inner == nil {
-		line, rest, ok := l.next(a.w, b)
-		if !ok {
-			return true
-		}
-		b = rest
-		switch {
-		case a.imap && orig:
-			a.imapSaid(line)
-		case a.imap:
-			a.imapReplied(at, line)
-		case orig:
-			a.popSaid(line)
-		default:
-			a.popReplied(at, line)
-		}
-	}
-	if a.inner != nil && len(b) > 0 {
-		return a.inner.data(at, orig, b)
-	}
-	return true
 }
 
 func (a *mailboxAnalyzer) startTLS() {
 	a.record.StartTLS = true
-	a.inner = openTLS(a.w, a.c)
+	a.dialogue.startTLS()
 }
 
 func (a *mailboxAnalyzer) settle(at int64, accepted bool) {
@@ -114,10 +95,11 @@ func (a *mailboxAnalyzer) settle(at int64, accepted bool) {
 func (a *mailboxAnalyzer) popSaid(line []byte) {
 	if a.login.saying() {
 		a.login.line(line)
-		a.ask("AUTH")
+		a.asked.ask("AUTH")
 		return
 	}
 	word, rest := command(line)
+	a.said(word)
 	a.record.Commands++
 	switch word {
 	case "USER":
@@ -135,13 +117,7 @@ func (a *mailboxAnalyzer) popSaid(line []byte) {
 	if (word == "LIST" || word == "UIDL") && len(rest) > 0 {
 		word = "ONE" // its answer is one line
 	}
-	a.ask(word)
-}
-
-func (a *mailboxAnalyzer) ask(word string) {
-	if len(a.asked) < maxCommands {
-		a.asked = append(a.asked, word)
-	}
+	a.asked.ask(word)
 }
 
 func (a *mailboxAnalyzer) popReplied(at int64, line []byte) {
@@ -153,12 +129,7 @@ func (a *mailboxAnalyzer) popReplied(at int64, line []byte) {
 	if !good && !bytes.HasPrefix(line, []byte("-ERR")) && !bytes.HasPrefix(line, []byte("+ ")) {
 		return
 	}
-	word := ""
-	if len(a.asked) > 0 {
-		word = a.asked[0]
-		a.asked = a.asked[:copy(a.asked, a.asked[1:])]
-	}
-	switch word {
+	switch a.asked.answered() {
 	case "BANNER":
 		a.record.Banner = text(bytes.TrimSpace(line[min(3, len(line)):]))
 	case "PASS", "APOP":
@@ -195,6 +166,7 @@ func (a *mailboxAnalyzer) imapSaid(line []byte) {
 	}
 	tag, rest, _ := bytes.Cut(line, []byte(" "))
 	word, args := command(rest)
+	a.said(word)
 	a.record.Commands++
 	switch word {
 	case "LOGIN":
@@ -261,29 +233,14 @@ func (a *mailboxAnalyzer) imapReplied(at int64, line []byte) {
 	}
 }
 
-func (a *mailboxAnalyzer) gap(at int64, orig bool, n int) {
-	if a.inner != nil {
-		a.inner.gap(at, orig, n)
-		return
-	}
-	l := &a.server
-	if orig {
-		l = &a.client
-	}
-	l.skip = max(l.skip-int64(n), 0)
-}
-
 func (a *mailboxAnalyzer) end(at int64) {
-	a.client.part.free(a.w)
-	a.server.part.free(a.w)
 	a.login.left(a.w, a.c.flow(at), a.record.Service)
 	if a.first > 0 {
 		a.record.Flow = a.c.flow(a.first)
 		a.first = 0
 		r := a.record
+		r.commands = a.commands
 		a.w.emit(&r)
 	}
-	if a.inner != nil {
-		a.inner.end(at)
-	}
+	a.hangUp(at)
 }

@@ -144,7 +144,14 @@ func (s *netcapSeries) message(rec Record) {
 	if c, is := rec.(*Connection); !ok || is && !c.Ended {
 		return // one that goes on is counted when it ends
 	}
-	t, msg := n.ncap(nil)
+	s.own(n.ncap(nil))
+	if p, ok := rec.(ncapPair); ok {
+		s.own(p.ncapToo(nil))
+	}
+}
+
+// own counts a message that was made here.
+func (s *netcapSeries) own(t ncap.Type, msg []byte) {
 	var r ncap.Record
 	if schema := s.schemas[t]; schema != nil && schema.Parse(msg, &r) == nil {
 		before := s.records[t]

@@ -22,22 +22,20 @@ type SMTP struct {
 	User       string `parquet:"user"`
 	StartTLS   bool   `parquet:"starttls"`
 	Reply      string `parquet:"reply"` // the server's last word
+	// Attachments are the mail's parts that have a name or are attached.
+	Attachments int32 `parquet:"attachments"`
+
+	commands []string // as netcap has them
 }
 
 // Kind is the table.
 func (*SMTP) Kind() string { return "smtp" }
 
-const (
-	maxCommands   = 64
-	maxRecipients = 64
-)
+const maxRecipients = 64
 
 type smtpAnalyzer struct {
-	w              *worker
-	c              *conn
-	first          int64
-	client, server lines
-	asked          []string // commands that wait for a reply; the first is for the banner
+	dialogue
+	asked          replies // the first is for the banner
 	login          login
 	record         SMTP
 	recipients     []string
@@ -45,7 +43,6 @@ type smtpAnalyzer struct {
 	file           *file
 	mails          int
 	heard          bool
-	inner          analyzer // TLS, once it began
 }
 
 func matchSMTP(k *key, _ bool, b []byte) bool {
@@ -57,49 +54,33 @@ func matchSMTP(k *key, _ bool, b []byte) bool {
 }
 
 func openSMTP(w *worker, c *conn) analyzer {
-	return &smtpAnalyzer{w: w, c: c, asked: []string{"BANNER"}}
+	return &smtpAnalyzer{dialogue: dialogue{w: w, c: c}, asked: replies{"BANNER"}}
 }
 
 func (a *smtpAnalyzer) data(at int64, orig bool, b []byte) bool {
-	if a.inner != nil {
-		return a.inner.data(at, orig, b)
-	}
-	if a.first == 0 {
-		a.first = at
-	}
-	l := &a.server
-	if orig {
-		l = &a.client
-	}
-	for len(b) > 0 && a.inner == nil {
-		line, rest, ok := l.next(a.w, b)
-		if !ok {
-			return true
-		}
-		b = rest
-		if orig {
-			a.said(line)
-		} else {
-			a.replied(at, line)
-		}
-	}
-	if a.inner != nil && len(b) > 0 {
-		return a.inner.data(at, orig, b)
-	}
-	return true
+	return a.hear(a, at, orig, b)
 }
 
-func (a *smtpAnalyzer) said(line []byte) {
+func (a *smtpAnalyzer) line(at int64, orig bool, line []byte) {
+	if orig {
+		a.command(line)
+	} else {
+		a.replied(at, line)
+	}
+}
+
+func (a *smtpAnalyzer) command(line []byte) {
 	if a.inData {
 		a.mail(line)
 		return
 	}
 	if a.login.saying() {
 		a.login.line(line)
-		a.ask("AUTH")
+		a.asked.ask("AUTH")
 		return
 	}
 	word, rest := command(line)
+	a.said(word)
 	switch word {
 	case "EHLO", "HELO":
 		a.record.Helo, a.heard = text(rest), true
@@ -119,13 +100,7 @@ func (a *smtpAnalyzer) said(line []byte) {
 			a.record.Size += n
 		}
 	}
-	a.ask(word)
-}
-
-func (a *smtpAnalyzer) ask(word string) {
-	if len(a.asked) < maxCommands {
-		a.asked = append(a.asked, word)
-	}
+	a.asked.ask(word)
 }
 
 // address returns what is between < and > of MAIL FROM and RCPT TO.
@@ -145,11 +120,7 @@ func (a *smtpAnalyzer) replied(at int64, line []byte) {
 		return
 	}
 	a.record.Reply = text(line[:min(len(line), 256)])
-	word := ""
-	if len(a.asked) > 0 {
-		word = a.asked[0]
-		a.asked = a.asked[:copy(a.asked, a.asked[1:])]
-	}
+	word := a.asked.answered()
 	switch {
 	case code == 220 && word == "BANNER":
 		a.heard = true
@@ -160,7 +131,7 @@ func (a *smtpAnalyzer) replied(at int64, line []byte) {
 	case code == 220 && word == "STARTTLS":
 		a.record.StartTLS = true
 		a.report(at)
-		a.inner = openTLS(a.w, a.c)
+		a.startTLS()
 	case code == 354 && word == "DATA":
 		a.inData, a.inHead, a.file = true, true, newFile()
 	case word == "MAILED", word == "BDAT" && a.client.skip == 0:
@@ -175,7 +146,7 @@ func (a *smtpAnalyzer) replied(at int64, line []byte) {
 func (a *smtpAnalyzer) mail(line []byte) {
 	if len(line) == 1 && line[0] == '.' {
 		a.inData, a.inHead = false, false
-		a.ask("MAILED")
+		a.asked.ask("MAILED")
 		return
 	}
 	line = bytes.TrimPrefix(line, []byte("."))
@@ -222,27 +193,23 @@ func (a *smtpAnalyzer) report(at int64) {
 	}
 	a.w.software(at, a.record.OrigAddr, a.record.UserAgent, "smtp", a.c)
 	r := a.record
+	r.commands, a.commands = a.commands, nil
 	a.w.emit(&r)
 	a.record = SMTP{Banner: r.Banner, Helo: r.Helo, User: r.User, StartTLS: r.StartTLS}
 	a.recipients, a.file, a.first = nil, nil, at
 }
 
 func (a *smtpAnalyzer) gap(at int64, orig bool, n int) {
-	if a.inner != nil {
-		a.inner.gap(at, orig, n)
-		return
-	}
-	if orig && a.inData && a.file != nil {
+	a.dialogue.gap(at, orig, n)
+	if a.inner == nil && orig && a.inData && a.file != nil {
 		a.file.lost = true
 		a.record.Size += int64(n)
 	}
 }
 
 func (a *smtpAnalyzer) end(at int64) {
-	a.client.part.free(a.w)
-	a.server.part.free(a.w)
+	a.hangUp(at)
 	if a.inner != nil {
-		a.inner.end(at)
 		return
 	}
 	a.login.left(a.w, a.c.flow(at), "smtp")
