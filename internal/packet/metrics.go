@@ -78,7 +78,9 @@ func (m *Monitor) Collect(_ context.Context, ch chan<- prometheus.Metric) error 
 	var packets uint64
 	var seen [layers]uint64
 	var failed [failures]uint64
+	var spoken talk
 	for iface, s := range sums {
+		spoken.add(&s.talk)
 		s.send(iface, ch)
 		packets += s.packets
 		for i, n := range s.dec.packets {
@@ -98,11 +100,14 @@ func (m *Monitor) Collect(_ context.Context, ch chan<- prometheus.Metric) error 
 				ch <- prometheus.MustNewConstMetric(ncProtocols, prometheus.CounterValue, float64(n), ncNames[i])
 			}
 		}
-		ch <- prometheus.MustNewConstMetric(ncUnknown, prometheus.CounterValue, float64(seen[layerOther]), "Unknown")
-		for i, n := range failed {
+		for name, n := range spoken.netcapProtocols() {
 			if n > 0 {
-				ch <- prometheus.MustNewConstMetric(ncErrors, prometheus.CounterValue, float64(n), "Packet", failureNames[i])
+				ch <- prometheus.MustNewConstMetric(ncProtocols, prometheus.CounterValue, float64(n), name)
 			}
+		}
+		ch <- prometheus.MustNewConstMetric(ncUnknown, prometheus.CounterValue, float64(seen[layerOther]), "Unknown")
+		for i, n := range failed[1:] {
+			ch <- prometheus.MustNewConstMetric(ncErrors, prometheus.CounterValue, float64(n), "Packet", failureNames[1+i])
 		}
 	}
 	return nil
