@@ -60,7 +60,7 @@ func (d *dialogue) said(word string) {
 	}
 }
 
-// gap tells TLS of missing bytes, or takes them from what is skipped anyway.
+// gap tells TLS of missing bytes, or takes them from a literal.
 func (d *dialogue) gap(at int64, orig bool, n int) {
 	if d.inner != nil {
 		d.inner.gap(at, orig, n)
@@ -70,7 +70,7 @@ func (d *dialogue) gap(at int64, orig bool, n int) {
 	if orig {
 		l = &d.client
 	}
-	l.skip = max(l.skip-int64(n), 0)
+	l.skip, l.mail = max(l.skip-int64(n), 0), max(l.mail-int64(n), 0)
 }
 
 // hangUp gives back what is held, and ends TLS.

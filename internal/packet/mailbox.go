@@ -26,8 +26,9 @@ func (m *Mailbox) Kind() string { return m.Service }
 type mailboxAnalyzer struct {
 	dialogue
 	imap     bool
-	asked    replies // POP3
-	multi    bool    // POP3: the server's lines are of an answer until a dot
+	asked    replies     // POP3
+	multi    bool        // POP3: the server's lines are of an answer until a dot
+	mails    [2]*mailbag // that the client or the server sends
 	login    login
 	loginTag string // IMAP
 	tlsTag   string
@@ -67,7 +68,16 @@ func (a *mailboxAnalyzer) data(at int64, orig bool, b []byte) bool {
 }
 
 func (a *mailboxAnalyzer) line(at int64, orig bool, line []byte) {
+	l := &a.server
+	if orig {
+		l = &a.client
+	}
 	switch {
+	case l.inMail:
+		a.mails[side(orig)].line(at, line, l.cut, l.open)
+		if l.mail == 0 {
+			a.closeMail(at, orig, true)
+		}
 	case a.imap && orig:
 		a.imapSaid(line)
 	case a.imap:
@@ -122,14 +132,20 @@ func (a *mailboxAnalyzer) popSaid(line []byte) {
 
 func (a *mailboxAnalyzer) popReplied(at int64, line []byte) {
 	if a.multi {
-		a.multi = string(line) != "."
+		m := a.mails[side(false)]
+		if a.multi = string(line) != "."; !a.multi {
+			a.closeMail(at, false, true)
+		} else if m != nil {
+			m.line(at, bytes.TrimPrefix(line, []byte(".")), a.server.cut, false)
+		}
 		return
 	}
 	good := bytes.HasPrefix(line, []byte("+OK"))
 	if !good && !bytes.HasPrefix(line, []byte("-ERR")) && !bytes.HasPrefix(line, []byte("+ ")) {
 		return
 	}
-	switch a.asked.answered() {
+	word := a.asked.answered()
+	switch word {
 	case "BANNER":
 		a.record.Banner = text(bytes.TrimSpace(line[min(3, len(line)):]))
 	case "PASS", "APOP":
@@ -143,7 +159,26 @@ func (a *mailboxAnalyzer) popReplied(at int64, line []byte) {
 			a.startTLS()
 		}
 	case "RETR", "TOP", "LIST", "UIDL", "CAPA":
-		a.multi = good
+		if a.multi = good; good && word == "RETR" {
+			a.openMail(false, 0)
+		}
+	}
+}
+
+// openMail begins a mail; n is its length if it is a literal.
+func (a *mailboxAnalyzer) openMail(orig bool, n int64) {
+	a.mails[side(orig)] = newMail(a.w, a.c, a.record.Service, orig, nil)
+	if orig {
+		a.client.mail = n
+	} else {
+		a.server.mail = n
+	}
+}
+
+func (a *mailboxAnalyzer) closeMail(at int64, orig, whole bool) {
+	if m := a.mails[side(orig)]; m != nil {
+		a.mails[side(orig)] = nil
+		m.close(at, whole)
 	}
 }
 
@@ -157,7 +192,11 @@ func (a *mailboxAnalyzer) imapSaid(line []byte) {
 		return
 	}
 	if n, ok := literal(line); ok {
-		if n <= 256 && len(line) < 512 {
+		_, rest, _ := bytes.Cut(line, []byte(" "))
+		if word, _ := command(rest); word == "APPEND" && n > 0 {
+			a.said(word)
+			a.openMail(true, n)
+		} else if n <= 256 && len(line) < 512 {
 			a.name, a.literal = bytes.Clone(line[:bytes.LastIndexByte(line, '{')]), true
 		} else {
 			a.client.skip = n
@@ -196,6 +235,13 @@ func literal(line []byte) (int64, bool) {
 	return n, err == nil && n >= 0
 }
 
+// wholeMail tells whether the literal behind a line of FETCH is a mail, and not a part of one.
+func wholeMail(line []byte) bool {
+	line = bytes.ToUpper(line[:bytes.LastIndexByte(line, '{')])
+	line = bytes.TrimRight(line, " ")
+	return bytes.HasSuffix(line, []byte("BODY[]")) || bytes.HasSuffix(line, []byte(" RFC822")) || bytes.HasSuffix(line, []byte("(RFC822"))
+}
+
 // imapString returns the first atom or quoted string.
 func imapString(b []byte) string {
 	b = bytes.TrimLeft(b, " ")
@@ -215,7 +261,11 @@ func imapString(b []byte) string {
 
 func (a *mailboxAnalyzer) imapReplied(at int64, line []byte) {
 	if n, ok := literal(line); ok {
-		a.server.skip = n
+		if n > 0 && wholeMail(line) {
+			a.openMail(false, n)
+		} else {
+			a.server.skip = n
+		}
 		return
 	}
 	tag, rest, _ := bytes.Cut(line, []byte(" "))
@@ -235,6 +285,8 @@ func (a *mailboxAnalyzer) imapReplied(at int64, line []byte) {
 
 func (a *mailboxAnalyzer) end(at int64) {
 	a.login.left(a.w, a.c.flow(at), a.record.Service)
+	a.closeMail(at, true, false)
+	a.closeMail(at, false, false)
 	if a.first > 0 {
 		a.record.Flow = a.c.flow(a.first)
 		a.first = 0
@@ -243,4 +295,16 @@ func (a *mailboxAnalyzer) end(at int64) {
 		a.w.emit(&r)
 	}
 	a.hangUp(at)
+}
+
+func (a *mailboxAnalyzer) gap(at int64, orig bool, n int) {
+	a.dialogue.gap(at, orig, n)
+	m := a.mails[side(orig)]
+	if m == nil {
+		return
+	}
+	m.lost()
+	if a.imap && (orig && a.client.mail == 0 || !orig && a.server.mail == 0) {
+		a.closeMail(at, orig, false)
+	}
 }

@@ -35,14 +35,14 @@ const maxRecipients = 64
 
 type smtpAnalyzer struct {
 	dialogue
-	asked          replies // the first is for the banner
-	login          login
-	record         SMTP
-	recipients     []string
-	inData, inHead bool
-	file           *file
-	mails          int
-	heard          bool
+	asked      replies // the first is for the banner
+	login      login
+	record     SMTP
+	recipients []string
+	inData     bool
+	mail       *mailbag
+	mails      int
+	heard      bool
 }
 
 func matchSMTP(k *key, _ bool, b []byte) bool {
@@ -63,15 +63,15 @@ func (a *smtpAnalyzer) data(at int64, orig bool, b []byte) bool {
 
 func (a *smtpAnalyzer) line(at int64, orig bool, line []byte) {
 	if orig {
-		a.command(line)
+		a.command(at, line)
 	} else {
 		a.replied(at, line)
 	}
 }
 
-func (a *smtpAnalyzer) command(line []byte) {
-	if a.inData {
-		a.mail(line)
+func (a *smtpAnalyzer) command(at int64, line []byte) {
+	if a.inData || a.client.inMail {
+		a.text(at, line)
 		return
 	}
 	if a.login.saying() {
@@ -94,10 +94,13 @@ func (a *smtpAnalyzer) command(line []byte) {
 		a.login.sasl(rest)
 		a.record.User = text(a.login.user)
 	case "BDAT":
-		size, _, _ := bytes.Cut(rest, []byte(" "))
+		size, last, _ := bytes.Cut(rest, []byte(" "))
+		if bytes.EqualFold(bytes.TrimSpace(last), []byte("LAST")) {
+			word = "BDAT LAST"
+		}
 		if n, err := strconv.ParseInt(string(size), 10, 64); err == nil && n > 0 {
-			a.client.skip = n
-			a.record.Size += n
+			a.client.mail = n
+			a.open()
 		}
 	}
 	a.asked.ask(word)
@@ -133,8 +136,9 @@ func (a *smtpAnalyzer) replied(at int64, line []byte) {
 		a.report(at)
 		a.startTLS()
 	case code == 354 && word == "DATA":
-		a.inData, a.inHead, a.file = true, true, newFile()
-	case word == "MAILED", word == "BDAT" && a.client.skip == 0:
+		a.inData = true
+		a.open()
+	case word == "MAILED", word == "BDAT LAST":
 		a.report(at)
 	case word == "AUTH" && code != 334:
 		a.record.User = text(a.login.user)
@@ -142,28 +146,29 @@ func (a *smtpAnalyzer) replied(at int64, line []byte) {
 	}
 }
 
-// mail takes a line of the mail itself.
-func (a *smtpAnalyzer) mail(line []byte) {
-	if len(line) == 1 && line[0] == '.' {
-		a.inData, a.inHead = false, false
-		a.asked.ask("MAILED")
-		return
+// open begins a mail, unless it has begun.
+func (a *smtpAnalyzer) open() {
+	if a.mail == nil {
+		a.mail = newMail(a.w, a.c, "smtp", true, a.header)
 	}
-	line = bytes.TrimPrefix(line, []byte("."))
+}
+
+// text takes a line of the mail itself.
+func (a *smtpAnalyzer) text(at int64, line []byte) {
+	if a.inData {
+		if len(line) == 1 && line[0] == '.' {
+			a.inData = false
+			a.asked.ask("MAILED")
+			return
+		}
+		line = bytes.TrimPrefix(line, []byte("."))
+	}
 	a.record.Size += int64(len(line)) + 2
-	if a.file != nil {
-		a.file.write(line)
-		a.file.write([]byte("\r\n"))
-	}
-	if !a.inHead {
-		return
-	}
-	if len(line) == 0 {
-		a.inHead = false
-		return
-	}
-	name, value, _ := bytes.Cut(line, []byte(":"))
-	value = bytes.TrimSpace(value)
+	a.mail.line(at, line, a.client.cut, a.client.open)
+}
+
+// header takes a field of the mail's header.
+func (a *smtpAnalyzer) header(name, value []byte) {
 	for _, h := range []struct {
 		name string
 		to   *string
@@ -188,21 +193,22 @@ func (a *smtpAnalyzer) report(at int64) {
 	}
 	a.mails++
 	a.record.Flow, a.record.Recipients = a.c.flow(a.first), join(a.recipients)
-	if a.file != nil && a.file.size > 0 {
-		a.w.emitFile(at, a.record.Flow, a.file, "smtp", "message/rfc822", "", true)
+	if a.mail != nil {
+		a.mail.close(at, !a.inData && a.client.mail == 0)
+		a.record.Attachments = a.mail.files
 	}
 	a.w.software(at, a.record.OrigAddr, a.record.UserAgent, "smtp", a.c)
 	r := a.record
 	r.commands, a.commands = a.commands, nil
 	a.w.emit(&r)
 	a.record = SMTP{Banner: r.Banner, Helo: r.Helo, User: r.User, StartTLS: r.StartTLS}
-	a.recipients, a.file, a.first = nil, nil, at
+	a.recipients, a.mail, a.first = nil, nil, at
 }
 
 func (a *smtpAnalyzer) gap(at int64, orig bool, n int) {
 	a.dialogue.gap(at, orig, n)
-	if a.inner == nil && orig && a.inData && a.file != nil {
-		a.file.lost = true
+	if a.inner == nil && orig && a.mail != nil {
+		a.mail.lost()
 		a.record.Size += int64(n)
 	}
 }
@@ -213,10 +219,7 @@ func (a *smtpAnalyzer) end(at int64) {
 		return
 	}
 	a.login.left(a.w, a.c.flow(at), "smtp")
-	if a.mails == 0 || len(a.recipients) > 0 || a.file != nil {
-		if a.file != nil {
-			a.file.lost = true
-		}
+	if a.mails == 0 || len(a.recipients) > 0 || a.mail != nil {
 		a.report(at)
 	}
 	a.heard = false
