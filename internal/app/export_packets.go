@@ -13,7 +13,12 @@ import (
 	"github.com/orielhq/oriel/internal/server"
 )
 
-const packetsAddress = "127.0.0.1:7777"
+const (
+	packetsAddress = "127.0.0.1:7777"
+	// netcapSeries keeps each of netcap's counters small enough for a page that
+	// is scraped in milliseconds, and gives its dashboard something to show.
+	netcapSeries = 50
+)
 
 func exportPacketsCommand() *cobra.Command {
 	var f packetFlags
@@ -55,7 +60,7 @@ func exportPacketsCommand() *cobra.Command {
 	peer.add(cmd)
 	flags := cmd.Flags()
 	flags.BoolVar(&f.cfg.Netcap, "netcap", f.cfg.Netcap, "netcap's own metrics (nc_...) too")
-	flags.IntVar(&f.cfg.NetcapSeries, "netcap-series", 0, "netcap's counters of records with all their labels, addresses among them, as so many series each; 0: none")
+	flags.IntVar(&f.cfg.NetcapSeries, "netcap-series", netcapSeries, "netcap's counters of records with all their labels, addresses among them, as so many series each; 0: none")
 	flags.StringVarP(&f.cfg.Records.Dir, "out", "o", "", "write records to this directory too")
 	flags.StringVar(&f.cfg.Records.Format, "format", packet.FormatNcap, "of the records: parquet, json or ncap")
 	flags.StringArrayVar(&web.Addresses, "web.listen-address", []string{packetsAddress}, "address to listen on; can be repeated")
@@ -76,6 +81,9 @@ func (f *netcapFlags) apply(p *packetFlags, args []string) (packet.Config, error
 		c.Filter = f.bpf
 	}
 	c.NetcapEntropy = c.NetcapEntropy || f.entropy
+	if !c.Netcap {
+		c.NetcapSeries = 0
+	}
 	include, err := netcapKinds(f.include)
 	if err != nil {
 		return *c, fmt.Errorf("--include: %w", err)

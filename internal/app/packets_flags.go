@@ -163,6 +163,8 @@ func (f *netcapFlags) environment(cmd *cobra.Command) error {
 func netcapKinds(names string) ([]string, error) {
 	other := map[string]string{
 		"tlsclienthello": "tls", "tlsserverhello": "tls", "dot1q": "vlan", "ipsecesp": "esp", "dhcpv4": "dhcp", "dhcpv6": "dhcp", "icmpv4": "icmp", "icmpv6": "icmp",
+		"mail": "smtp", "cip": "enip", "tlscertificate": "x509", "quicclienthello": "quic", "linklayerdiscoveryinfo": "neighbour", "ciscodiscoveryinfo": "neighbour",
+		"icmpv6neighborsolicitation": "icmp", "icmpv6neighboradvertisement": "icmp",
 	}
 	var kinds []string
 	for name := range strings.SplitSeq(names, ",") {

@@ -99,8 +99,9 @@ type key struct {
 
 // decoder takes frames apart. It counts what it meets; see decode.
 type decoder struct {
-	packets [layers]uint64
-	bytes   [layers]uint64
+	packets [directions][layers]uint64
+	bytes   [directions][layers]uint64
+	way     direction // of the packet at hand
 	failed  [failures]uint64
 	frags   fragments
 	trace   bool // keep the headers of each packet
@@ -152,7 +153,7 @@ const (
 // decode reads f into p and returns why it stopped, if it did before the end.
 func (d *decoder) decode(f *frame, p *packet) failure {
 	*p = packet{time: f.time}
-	d.marks = d.marks[:0]
+	d.marks, d.way = d.marks[:0], f.way
 	fail := d.link(f, p)
 	if fail != failNone {
 		d.failed[fail]++
@@ -162,8 +163,8 @@ func (d *decoder) decode(f *frame, p *packet) failure {
 
 // count counts a header at the beginning of b, of n bytes with all it carries.
 func (d *decoder) count(l layer, n int, b []byte) {
-	d.packets[l]++
-	d.bytes[l] += uint64(n)
+	d.packets[d.way][l]++
+	d.bytes[d.way][l] += uint64(n)
 	if d.trace && len(d.marks) < cap(d.marks) {
 		d.marks = append(d.marks, mark{l, n, b})
 	}
@@ -185,11 +186,13 @@ func (d *decoder) link(f *frame, p *packet) failure {
 		if len(b) < 16 {
 			return failTruncated
 		}
+		d.way = directionOf(b[1])
 		return d.ether(be16(b[14:]), b[16:], p, 0)
 	case linkSLL2:
 		if len(b) < 20 {
 			return failTruncated
 		}
+		d.way = directionOf(b[10])
 		return d.ether(be16(b), b[20:], p, 0)
 	case linkPPP, linkPPPHDLC:
 		if len(b) >= 2 && b[0] == 0xff && b[1] == 0x03 {

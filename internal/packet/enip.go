@@ -21,6 +21,12 @@ type ENIP struct {
 	CIPStatus uint8  `parquet:"cip_status"`
 	Connected bool   `parquet:"cip_connected"`
 	RTTNanos  int64  `parquet:"rtt_ns"`
+
+	// As netcap has them.
+	command uint16
+	length  int
+	context uint64
+	cip     *enip.CIP
 }
 
 // Kind is the table.
@@ -153,7 +159,7 @@ func (a *enipAnalyzer) message(at int64, orig bool, m *enip.Message) {
 func (a *enipAnalyzer) record(at int64, m *enip.Message) *ENIP {
 	r := &ENIP{
 		Flow: a.c.flow(at), Proto: protoName(a.c.key.proto), Command: enip.CommandName(m.Command), Session: m.Session,
-		Product: m.Product, Class: -1, Instance: -1, Attribute: -1,
+		Product: m.Product, Class: -1, Instance: -1, Attribute: -1, command: m.Command, length: m.Length, context: m.Context, cip: m.CIP,
 	}
 	if c := m.CIP; c != nil {
 		r.Service, r.Connected = enip.ServiceName(c.Service), c.Connected

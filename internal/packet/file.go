@@ -15,7 +15,7 @@ import (
 // File is one file, or body, that went over the wire.
 type File struct {
 	Flow
-	Service  string `parquet:"service,dict"` // http, ftp, smtp
+	Service  string `parquet:"service,dict"` // http, ftp, smtp, pop3, imap
 	Name     string `parquet:"name"`
 	Upload   bool   `parquet:"upload"`        // from the side that began
 	Type     string `parquet:"type,dict"`     // as the sender says
@@ -65,7 +65,7 @@ func (f *file) write(b []byte) {
 }
 
 func (w *worker) emitFile(at int64, flow Flow, f *file, service, kind, encoding string, upload bool) {
-	i := slices.Index(clearServices[:3], service)
+	i := slices.Index(clearServices[:5], service)
 	w.clear.files[i]++
 	w.clear.bytes[i] += uint64(f.size)
 	flow.Time = utc(at)

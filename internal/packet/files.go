@@ -56,39 +56,47 @@ type recordFile struct {
 
 // Write takes a batch over.
 func (o *FileOutput) Write(_ context.Context, batch []Record) (lost int, err error) {
-	for _, rec := range batch {
-		f := o.add(rec)
+	full := func(f *recordFile) {
 		if f != nil && len(f.block) >= blockSize {
 			n, e := o.write(f)
 			lost, err = lost+n, errors.Join(err, e)
 		}
 	}
+	for _, rec := range batch {
+		if o.cfg.Format == FormatJSON {
+			full(o.line(rec))
+			continue
+		}
+		if r, ok := rec.(ncapRecord); ok {
+			full(o.message(r.ncap(o.msg[:0])))
+		}
+		if r, ok := rec.(ncapPair); ok {
+			full(o.message(r.ncapToo(o.msg[:0])))
+		}
+	}
 	return lost, err
 }
 
-// add appends a record to its file's block; nil if netcap has no such records.
-func (o *FileOutput) add(rec Record) (f *recordFile) {
-	if o.cfg.Format == FormatJSON {
-		f = o.files[rec.Kind()]
-		if f == nil {
-			f = &recordFile{name: rec.Kind(), ext: ".jsonl"}
-			o.files[f.name] = f
-		}
-		f.block = o.json.append(f.block, rec)
-		f.rows++
-		return f
+// line appends a record to its kind's block.
+func (o *FileOutput) line(rec Record) *recordFile {
+	f := o.files[rec.Kind()]
+	if f == nil {
+		f = &recordFile{name: rec.Kind(), ext: ".jsonl"}
+		o.files[f.name] = f
 	}
-	n, ok := rec.(ncapRecord)
-	if !ok {
-		return nil
-	}
-	t, msg := n.ncap(o.msg[:0])
+	f.block = o.json.append(f.block, rec)
+	f.rows++
+	return f
+}
+
+// message appends one of netcap's messages to its type's block; nil if there is no such type.
+func (o *FileOutput) message(t ncap.Type, msg []byte) *recordFile {
 	o.msg = msg
 	s := o.schema[t]
 	if s == nil {
 		return nil
 	}
-	f = o.files[s.Name]
+	f := o.files[s.Name]
 	if f == nil {
 		f = &recordFile{name: s.Name, ext: ".ncap.gz", head: ncap.Header{Created: o.now(), Source: o.source, Type: t, Version: version}.Append(nil)}
 		o.files[s.Name] = f

@@ -36,17 +36,13 @@ type transfer struct {
 }
 
 type ftpAnalyzer struct {
-	w              *worker
-	c              *conn
-	first          int64
-	client, server lines
-	asked          []string
-	login          login
-	banner, user   string
-	pending        *FTP // a command that waits for its last reply
-	transfer       *transfer
-	passive        bool
-	inner          analyzer
+	dialogue
+	asked        replies
+	login        login
+	banner, user string
+	pending      *FTP // a command that waits for its last reply
+	transfer     *transfer
+	passive      bool
 }
 
 func matchFTP(k *key, _ bool, b []byte) bool {
@@ -57,41 +53,26 @@ func matchFTP(k *key, _ bool, b []byte) bool {
 	return at && (bytes.HasPrefix(b, []byte("USER ")) || bytes.HasPrefix(b, []byte("AUTH ")))
 }
 
-func openFTP(w *worker, c *conn) analyzer { return &ftpAnalyzer{w: w, c: c, asked: []string{"BANNER"}} }
-
-func (a *ftpAnalyzer) data(at int64, orig bool, b []byte) bool {
-	if a.inner != nil {
-		return a.inner.data(at, orig, b)
-	}
-	if a.first == 0 {
-		a.first = at
-		if orig {
-			a.asked = nil // under way: the greeting was before
-		}
-	}
-	l := &a.server
-	if orig {
-		l = &a.client
-	}
-	for len(b) > 0 && a.inner == nil {
-		line, rest, ok := l.next(a.w, b)
-		if !ok {
-			return true
-		}
-		b = rest
-		if orig {
-			a.said(at, line)
-		} else {
-			a.replied(at, line)
-		}
-	}
-	if a.inner != nil && len(b) > 0 {
-		return a.inner.data(at, orig, b)
-	}
-	return true
+func openFTP(w *worker, c *conn) analyzer {
+	return &ftpAnalyzer{dialogue: dialogue{w: w, c: c}, asked: replies{"BANNER"}}
 }
 
-func (a *ftpAnalyzer) said(at int64, line []byte) {
+func (a *ftpAnalyzer) data(at int64, orig bool, b []byte) bool {
+	if a.first == 0 && orig {
+		a.asked = nil // under way: the greeting was before
+	}
+	return a.hear(a, at, orig, b)
+}
+
+func (a *ftpAnalyzer) line(at int64, orig bool, line []byte) {
+	if orig {
+		a.command(at, line)
+	} else {
+		a.replied(at, line)
+	}
+}
+
+func (a *ftpAnalyzer) command(at int64, line []byte) {
 	word, rest := command(line)
 	switch word {
 	case "USER":
@@ -113,9 +94,7 @@ func (a *ftpAnalyzer) said(at int64, line []byte) {
 			a.transfer = nil
 		}
 	}
-	if len(a.asked) < maxCommands {
-		a.asked = append(a.asked, word)
-	}
+	a.asked.ask(word)
 }
 
 func (a *ftpAnalyzer) replied(at int64, line []byte) {
@@ -136,11 +115,7 @@ func (a *ftpAnalyzer) replied(at int64, line []byte) {
 		}
 		return
 	}
-	word := ""
-	if len(a.asked) > 0 {
-		word = a.asked[0]
-		a.asked = a.asked[:copy(a.asked, a.asked[1:])]
-	}
+	word := a.asked.answered()
 	switch word {
 	case "PASS", "USER":
 		if word == "PASS" || code == 230 {
@@ -153,7 +128,7 @@ func (a *ftpAnalyzer) replied(at int64, line []byte) {
 		}
 	case "AUTH":
 		if code == 234 {
-			a.inner = openTLS(a.w, a.c)
+			a.startTLS()
 		}
 	default:
 		if a.pending != nil && a.pending.Command == word {
@@ -239,20 +214,10 @@ func ftpPassive(code int, rest []byte, c *conn) (netip.AddrPort, bool) {
 	return netip.AddrPort{}, false
 }
 
-func (a *ftpAnalyzer) gap(at int64, orig bool, n int) {
-	if a.inner != nil {
-		a.inner.gap(at, orig, n)
-	}
-}
-
 func (a *ftpAnalyzer) end(at int64) {
-	a.client.part.free(a.w)
-	a.server.part.free(a.w)
 	a.report()
 	a.login.left(a.w, a.c.flow(at), "ftp")
-	if a.inner != nil {
-		a.inner.end(at)
-	}
+	a.hangUp(at)
 }
 
 // ftpData is a data connection.

@@ -10,6 +10,12 @@ type lines struct {
 	part buffer // a line's beginning
 	long bool   // the rest of the line is left out
 	skip int64  // bytes that are no lines: literals and the like
+	mail int64  // bytes of a literal that is a mail, of lines
+
+	// What next says of the line that it returned.
+	cut    bool // its rest was left out
+	inMail bool
+	open   bool // in a mail: it has no end, as the literal ends before
 }
 
 // next returns the first line of b, without its end, and what is behind it; ok
@@ -20,23 +26,44 @@ func (l *lines) next(w *worker, b []byte) (line, rest []byte, ok bool) {
 		l.skip -= n
 		b = b[n:]
 	}
+	all := b
+	l.inMail, l.cut, l.open = l.mail > 0, false, false
+	if l.inMail {
+		b = b[:min(l.mail, int64(len(b)))]
+	}
 	i := bytes.IndexByte(b, '\n')
+	if l.inMail {
+		if i >= 0 {
+			l.mail -= int64(i + 1)
+		} else if l.mail -= int64(len(b)); l.mail == 0 {
+			line, l.open = b, true
+			return l.whole(w, line), all[len(b):], true
+		}
+	}
 	if i < 0 {
 		if !l.long && !l.part.add(w, b, maxLine) {
 			l.long = true
 		}
 		return nil, nil, false
 	}
-	line, rest = b[:i], b[i+1:]
-	if len(l.part.b) > 0 || l.long {
-		if !l.long {
-			l.part.add(w, line[:min(len(line), max(maxLine-len(l.part.b), 0))], maxLine)
-		}
-		line = bytes.Clone(l.part.b)
-		l.part.free(w)
-		l.long = false
+	return bytes.TrimSuffix(l.whole(w, b[:i]), []byte("\r")), all[i+1:], true
+}
+
+// whole puts what was kept of a line before its end, if anything.
+func (l *lines) whole(w *worker, end []byte) []byte {
+	if len(l.part.b) == 0 && !l.long {
+		return end
 	}
-	return bytes.TrimSuffix(line, []byte("\r")), rest, true
+	l.cut = l.long
+	if !l.long {
+		n := min(len(end), max(maxLine-len(l.part.b), 0))
+		l.cut = n < len(end)
+		l.part.add(w, end[:n], maxLine)
+	}
+	line := bytes.Clone(l.part.b)
+	l.part.free(w)
+	l.long = false
+	return line
 }
 
 // command splits a line at its first space and makes the word upper case.

@@ -20,6 +20,7 @@ type device struct {
 	closed        bool
 	ring          *afpacket.TPacket
 	snap          int
+	mac           string // the interface's own, as bytes
 	link          uint16
 	drops, freeze uint64
 }
@@ -40,7 +41,7 @@ func openDevice(cfg Config, name string, worker int) (*device, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open ring %s: %w", name, err)
 	}
-	d := &device{name: name, ring: ring, worker: worker, snap: cfg.SnapLength, link: linkEthernet}
+	d := &device{name: name, ring: ring, worker: worker, snap: cfg.SnapLength, link: linkEthernet, mac: string(iface.HardwareAddr)}
 	if len(iface.HardwareAddr) == 0 && iface.Flags&net.FlagLoopback == 0 {
 		d.link = linkRaw // a tunnel
 	}
@@ -87,7 +88,14 @@ func (d *device) next(f *frame) error {
 		return fmt.Errorf("read ring %s: %w", d.name, err)
 	}
 	f.time, f.wire, f.link = ci.Timestamp.UnixNano(), max(ci.Length, len(data)), d.link
-	f.data = data[:min(len(data), d.snap)]
+	f.data, f.way = data[:min(len(data), d.snap)], unknownDirection
+	if len(ci.AncillaryData) == 0 { // with a VLAN's header put back it is a copy
+		f.way = ringDirection(data)
+	} else if len(data) >= 12 && string(data[6:12]) == d.mac {
+		f.way = transmitted
+	} else {
+		f.way = received
+	}
 	return nil
 }
 

@@ -15,6 +15,8 @@ type Mailbox struct {
 	StartTLS bool   `parquet:"starttls"`
 	Commands int64  `parquet:"commands"`
 	Fetched  int64  `parquet:"fetched"` // commands that fetch mail
+
+	commands []string // as netcap has them
 }
 
 // Kind is the table.
@@ -22,20 +24,17 @@ func (m *Mailbox) Kind() string { return m.Service }
 
 // mailboxAnalyzer reads POP3 and IMAP, which differ in how they say the same.
 type mailboxAnalyzer struct {
-	w              *worker
-	c              *conn
-	imap           bool
-	first          int64
-	client, server lines
-	asked          []string // POP3: commands that wait for a reply
-	multi          bool     // POP3: the server's lines are of an answer until a dot
-	login          login
-	loginTag       string // IMAP
-	tlsTag         string
-	name           []byte // IMAP: what LOGIN said before a literal
-	literal        bool
-	record         Mailbox
-	inner          analyzer
+	dialogue
+	imap     bool
+	asked    replies     // POP3
+	multi    bool        // POP3: the server's lines are of an answer until a dot
+	mails    [2]*mailbag // that the client or the server sends
+	login    login
+	loginTag string // IMAP
+	tlsTag   string
+	name     []byte // IMAP: what LOGIN said before a literal
+	literal  bool
+	record   Mailbox
 }
 
 func matchPOP3(k *key, _ bool, b []byte) bool {
@@ -57,50 +56,42 @@ func matchIMAP(k *key, _ bool, b []byte) bool {
 }
 
 func openPOP3(w *worker, c *conn) analyzer {
-	return &mailboxAnalyzer{w: w, c: c, asked: []string{"BANNER"}, record: Mailbox{Service: "pop3"}}
+	return &mailboxAnalyzer{dialogue: dialogue{w: w, c: c}, asked: replies{"BANNER"}, record: Mailbox{Service: "pop3"}}
 }
 
 func openIMAP(w *worker, c *conn) analyzer {
-	return &mailboxAnalyzer{w: w, c: c, imap: true, record: Mailbox{Service: "imap"}}
+	return &mailboxAnalyzer{dialogue: dialogue{w: w, c: c}, imap: true, record: Mailbox{Service: "imap"}}
 }
 
 func (a *mailboxAnalyzer) data(at int64, orig bool, b []byte) bool {
-	if a.inner != nil {
-		return a.inner.data(at, orig, b)
-	}
-	if a.first == 0 {
-		a.first = at
-	}
+	return a.hear(a, at, orig, b)
+}
+
+func (a *mailboxAnalyzer) line(at int64, orig bool, line []byte) {
 	l := &a.server
 	if orig {
 		l = &a.client
 	}
-	for len(b) > 0 && a.inner == nil {
-		line, rest, ok := l.next(a.w, b)
-		if !ok {
-			return true
+	switch {
+	case l.inMail:
+		a.mails[side(orig)].line(at, line, l.cut, l.open)
+		if l.mail == 0 {
+			a.closeMail(at, orig, true)
 		}
-		b = rest
-		switch {
-		case a.imap && orig:
-			a.imapSaid(line)
-		case a.imap:
-			a.imapReplied(at, line)
-		case orig:
-			a.popSaid(line)
-		default:
-			a.popReplied(at, line)
-		}
+	case a.imap && orig:
+		a.imapSaid(line)
+	case a.imap:
+		a.imapReplied(at, line)
+	case orig:
+		a.popSaid(line)
+	default:
+		a.popReplied(at, line)
 	}
-	if a.inner != nil && len(b) > 0 {
-		return a.inner.data(at, orig, b)
-	}
-	return true
 }
 
 func (a *mailboxAnalyzer) startTLS() {
 	a.record.StartTLS = true
-	a.inner = openTLS(a.w, a.c)
+	a.dialogue.startTLS()
 }
 
 func (a *mailboxAnalyzer) settle(at int64, accepted bool) {
@@ -114,10 +105,11 @@ func (a *mailboxAnalyzer) settle(at int64, accepted bool) {
 func (a *mailboxAnalyzer) popSaid(line []byte) {
 	if a.login.saying() {
 		a.login.line(line)
-		a.ask("AUTH")
+		a.asked.ask("AUTH")
 		return
 	}
 	word, rest := command(line)
+	a.said(word)
 	a.record.Commands++
 	switch word {
 	case "USER":
@@ -135,29 +127,24 @@ func (a *mailboxAnalyzer) popSaid(line []byte) {
 	if (word == "LIST" || word == "UIDL") && len(rest) > 0 {
 		word = "ONE" // its answer is one line
 	}
-	a.ask(word)
-}
-
-func (a *mailboxAnalyzer) ask(word string) {
-	if len(a.asked) < maxCommands {
-		a.asked = append(a.asked, word)
-	}
+	a.asked.ask(word)
 }
 
 func (a *mailboxAnalyzer) popReplied(at int64, line []byte) {
 	if a.multi {
-		a.multi = string(line) != "."
+		m := a.mails[side(false)]
+		if a.multi = string(line) != "."; !a.multi {
+			a.closeMail(at, false, true)
+		} else if m != nil {
+			m.line(at, bytes.TrimPrefix(line, []byte(".")), a.server.cut, false)
+		}
 		return
 	}
 	good := bytes.HasPrefix(line, []byte("+OK"))
 	if !good && !bytes.HasPrefix(line, []byte("-ERR")) && !bytes.HasPrefix(line, []byte("+ ")) {
 		return
 	}
-	word := ""
-	if len(a.asked) > 0 {
-		word = a.asked[0]
-		a.asked = a.asked[:copy(a.asked, a.asked[1:])]
-	}
+	word := a.asked.answered()
 	switch word {
 	case "BANNER":
 		a.record.Banner = text(bytes.TrimSpace(line[min(3, len(line)):]))
@@ -172,7 +159,26 @@ func (a *mailboxAnalyzer) popReplied(at int64, line []byte) {
 			a.startTLS()
 		}
 	case "RETR", "TOP", "LIST", "UIDL", "CAPA":
-		a.multi = good
+		if a.multi = good; good && word == "RETR" {
+			a.openMail(false, 0)
+		}
+	}
+}
+
+// openMail begins a mail; n is its length if it is a literal.
+func (a *mailboxAnalyzer) openMail(orig bool, n int64) {
+	a.mails[side(orig)] = newMail(a.w, a.c, a.record.Service, orig, nil)
+	if orig {
+		a.client.mail = n
+	} else {
+		a.server.mail = n
+	}
+}
+
+func (a *mailboxAnalyzer) closeMail(at int64, orig, whole bool) {
+	if m := a.mails[side(orig)]; m != nil {
+		a.mails[side(orig)] = nil
+		m.close(at, whole)
 	}
 }
 
@@ -186,7 +192,11 @@ func (a *mailboxAnalyzer) imapSaid(line []byte) {
 		return
 	}
 	if n, ok := literal(line); ok {
-		if n <= 256 && len(line) < 512 {
+		_, rest, _ := bytes.Cut(line, []byte(" "))
+		if word, _ := command(rest); word == "APPEND" && n > 0 {
+			a.said(word)
+			a.openMail(true, n)
+		} else if n <= 256 && len(line) < 512 {
 			a.name, a.literal = bytes.Clone(line[:bytes.LastIndexByte(line, '{')]), true
 		} else {
 			a.client.skip = n
@@ -195,6 +205,7 @@ func (a *mailboxAnalyzer) imapSaid(line []byte) {
 	}
 	tag, rest, _ := bytes.Cut(line, []byte(" "))
 	word, args := command(rest)
+	a.said(word)
 	a.record.Commands++
 	switch word {
 	case "LOGIN":
@@ -224,6 +235,13 @@ func literal(line []byte) (int64, bool) {
 	return n, err == nil && n >= 0
 }
 
+// wholeMail tells whether the literal behind a line of FETCH is a mail, and not a part of one.
+func wholeMail(line []byte) bool {
+	line = bytes.ToUpper(line[:bytes.LastIndexByte(line, '{')])
+	line = bytes.TrimRight(line, " ")
+	return bytes.HasSuffix(line, []byte("BODY[]")) || bytes.HasSuffix(line, []byte(" RFC822")) || bytes.HasSuffix(line, []byte("(RFC822"))
+}
+
 // imapString returns the first atom or quoted string.
 func imapString(b []byte) string {
 	b = bytes.TrimLeft(b, " ")
@@ -243,7 +261,11 @@ func imapString(b []byte) string {
 
 func (a *mailboxAnalyzer) imapReplied(at int64, line []byte) {
 	if n, ok := literal(line); ok {
-		a.server.skip = n
+		if n > 0 && wholeMail(line) {
+			a.openMail(false, n)
+		} else {
+			a.server.skip = n
+		}
 		return
 	}
 	tag, rest, _ := bytes.Cut(line, []byte(" "))
@@ -261,29 +283,28 @@ func (a *mailboxAnalyzer) imapReplied(at int64, line []byte) {
 	}
 }
 
-func (a *mailboxAnalyzer) gap(at int64, orig bool, n int) {
-	if a.inner != nil {
-		a.inner.gap(at, orig, n)
-		return
-	}
-	l := &a.server
-	if orig {
-		l = &a.client
-	}
-	l.skip = max(l.skip-int64(n), 0)
-}
-
 func (a *mailboxAnalyzer) end(at int64) {
-	a.client.part.free(a.w)
-	a.server.part.free(a.w)
 	a.login.left(a.w, a.c.flow(at), a.record.Service)
+	a.closeMail(at, true, false)
+	a.closeMail(at, false, false)
 	if a.first > 0 {
 		a.record.Flow = a.c.flow(a.first)
 		a.first = 0
 		r := a.record
+		r.commands = a.commands
 		a.w.emit(&r)
 	}
-	if a.inner != nil {
-		a.inner.end(at)
+	a.hangUp(at)
+}
+
+func (a *mailboxAnalyzer) gap(at int64, orig bool, n int) {
+	a.dialogue.gap(at, orig, n)
+	m := a.mails[side(orig)]
+	if m == nil {
+		return
+	}
+	m.lost()
+	if a.imap && (orig && a.client.mail == 0 || !orig && a.server.mail == 0) {
+		a.closeMail(at, orig, false)
 	}
 }

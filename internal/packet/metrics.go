@@ -14,8 +14,8 @@ func desc(name, help string, labels ...string) *prometheus.Desc {
 var (
 	packetsDesc     = desc("oriel_packets_captured_total", "Packets read.", "interface")
 	bytesDesc       = desc("oriel_packets_captured_bytes_total", "Bytes of the packets read, as on the wire.", "interface")
-	layerDesc       = desc("oriel_packets_layer_packets_total", "Packets with a header of the layer.", "interface", "layer")
-	layerBytesDesc  = desc("oriel_packets_layer_bytes_total", "Bytes of the layer, its header included.", "interface", "layer")
+	layerDesc       = desc("oriel_packets_layer_packets_total", "Packets with a header of the layer, by the way they went; files may not tell.", "interface", "layer", "direction")
+	layerBytesDesc  = desc("oriel_packets_layer_bytes_total", "Bytes of the layer, its header included, by the way they went.", "interface", "layer", "direction")
 	errorsDesc      = desc("oriel_packets_decode_errors_total", "Packets, or files, that could not be read to their end.", "interface", "reason")
 	dropsDesc       = desc("oriel_packets_kernel_drops_total", "Packets the kernel dropped as the ring was full.", "interface")
 	freezesDesc     = desc("oriel_packets_ring_freezes_total", "How often the ring was full.", "interface")
@@ -78,11 +78,13 @@ func (m *Monitor) Collect(_ context.Context, ch chan<- prometheus.Metric) error 
 	var packets uint64
 	var seen [layers]uint64
 	var failed [failures]uint64
+	var spoken talk
 	for iface, s := range sums {
+		spoken.add(&s.talk)
 		s.send(iface, ch)
 		packets += s.packets
-		for i, n := range s.dec.packets {
-			seen[i] += n
+		for way := range s.dec.packets {
+			addAll(seen[:], s.dec.packets[way][:])
 		}
 		for i, n := range s.dec.failed {
 			failed[i] += n
@@ -98,11 +100,14 @@ func (m *Monitor) Collect(_ context.Context, ch chan<- prometheus.Metric) error 
 				ch <- prometheus.MustNewConstMetric(ncProtocols, prometheus.CounterValue, float64(n), ncNames[i])
 			}
 		}
-		ch <- prometheus.MustNewConstMetric(ncUnknown, prometheus.CounterValue, float64(seen[layerOther]), "Unknown")
-		for i, n := range failed {
+		for name, n := range spoken.netcapProtocols() {
 			if n > 0 {
-				ch <- prometheus.MustNewConstMetric(ncErrors, prometheus.CounterValue, float64(n), "Packet", failureNames[i])
+				ch <- prometheus.MustNewConstMetric(ncProtocols, prometheus.CounterValue, float64(n), name)
 			}
+		}
+		ch <- prometheus.MustNewConstMetric(ncUnknown, prometheus.CounterValue, float64(seen[layerOther]), "Unknown")
+		for i, n := range failed[1:] {
+			ch <- prometheus.MustNewConstMetric(ncErrors, prometheus.CounterValue, float64(n), "Packet", failureNames[1+i])
 		}
 	}
 	return nil
@@ -136,9 +141,9 @@ func (s *total) add(w *worker) {
 	s.reopened += w.reopened
 	s.down += w.down
 	s.recordErrors += w.recordErrors
-	for i := range layers {
-		s.dec.packets[i] += w.dec.packets[i]
-		s.dec.bytes[i] += w.dec.bytes[i]
+	for way := range directions {
+		addAll(s.dec.packets[way][:], w.dec.packets[way][:])
+		addAll(s.dec.bytes[way][:], w.dec.bytes[way][:])
 	}
 	for i := range failures {
 		s.dec.failed[i] += w.dec.failed[i]
@@ -174,10 +179,12 @@ func (s *total) send(iface string, ch chan<- prometheus.Metric) {
 	t := &s.table
 	counter(packetsDesc, s.packets)
 	counter(bytesDesc, s.wire)
-	for i, name := range layerNames {
-		if s.dec.packets[i] > 0 {
-			counter(layerDesc, s.dec.packets[i], name)
-			counter(layerBytesDesc, s.dec.bytes[i], name)
+	for way, word := range directionNames {
+		for i, name := range layerNames {
+			if s.dec.packets[way][i] > 0 {
+				counter(layerDesc, s.dec.packets[way][i], name, word)
+				counter(layerBytesDesc, s.dec.bytes[way][i], name, word)
+			}
 		}
 	}
 	for i, name := range failureNames {

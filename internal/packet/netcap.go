@@ -19,6 +19,7 @@ type netcapSeries struct {
 	families map[ncap.Type]*netcapFamily
 	records  map[ncap.Type]uint64 // audit records read
 	sizes    map[string]*netcapHistogram
+	headers  [layers]netcapHeader // shortcuts into families and sizes
 	key      []byte
 	labels   []string
 }
@@ -32,6 +33,24 @@ type netcapFamily struct {
 type netcapCounter struct {
 	labels []string
 	n      uint64
+}
+
+// netcapHeader is what is counted of one kind of header.
+type netcapHeader struct {
+	family        *netcapFamily
+	size, entropy *netcapHistogram
+}
+
+// header returns what is counted of a layer, under netcap's name for it.
+func (s *netcapSeries) header(l layer, t ncap.Type) *netcapHeader {
+	h := &s.headers[l]
+	if h.family == nil {
+		h.family = s.family(t)
+		if l != layerVLAN {
+			h.size, h.entropy = s.histogram(layerNames[l]+"_size", packetBounds), s.histogram(layerNames[l]+"_entropy", entropyBounds)
+		}
+	}
+	return h
 }
 
 // netcapHistogram is one of the nc_..._size and nc_..._entropy.
@@ -98,9 +117,7 @@ func (s *netcapSeries) record(r *ncap.Record) {
 	case ncap.TypeEthernet, ncap.TypeIPv4, ncap.TypeIPv6, ncap.TypeTCP, ncap.TypeUDP:
 		name := strings.ToLower(r.Schema.Name)
 		s.observeText(name+"_size", packetBounds, r.Value("PayloadSize"))
-		if e := r.Value("PayloadEntropy"); e != "0" {
-			s.observeText(name+"_entropy", entropyBounds, e)
-		}
+		s.observeText(name+"_entropy", entropyBounds, r.Value("PayloadEntropy"))
 	case ncap.TypeConnection:
 		s.observeText("connection_size", streamBounds, r.Value("TotalSize"))
 		s.observeText("connection_payload_size", streamBounds, r.Value("AppPayloadSize"))
@@ -124,14 +141,22 @@ func (s *netcapSeries) observeText(name string, bounds []float64, text string) {
 	}
 }
 
-func (s *netcapSeries) observe(name string, bounds []float64, v float64) {
+func (s *netcapSeries) histogram(name string, bounds []float64) *netcapHistogram {
 	h := s.sizes[name]
 	if h == nil {
 		h = &netcapHistogram{bounds: bounds, counts: make([]uint64, len(bounds)+1)}
 		s.sizes[name] = h
 	}
+	return h
+}
+
+func (s *netcapSeries) observe(name string, bounds []float64, v float64) {
+	s.histogram(name, bounds).observe(v)
+}
+
+func (h *netcapHistogram) observe(v float64) {
 	i := 0
-	for i < len(bounds) && v > bounds[i] {
+	for i < len(h.bounds) && v > h.bounds[i] {
 		i++
 	}
 	h.counts[i]++
@@ -144,7 +169,14 @@ func (s *netcapSeries) message(rec Record) {
 	if c, is := rec.(*Connection); !ok || is && !c.Ended {
 		return // one that goes on is counted when it ends
 	}
-	t, msg := n.ncap(nil)
+	s.own(n.ncap(nil))
+	if p, ok := rec.(ncapPair); ok {
+		s.own(p.ncapToo(nil))
+	}
+}
+
+// own counts a message that was made here.
+func (s *netcapSeries) own(t ncap.Type, msg []byte) {
 	var r ncap.Record
 	if schema := s.schemas[t]; schema != nil && schema.Parse(msg, &r) == nil {
 		before := s.records[t]
@@ -159,36 +191,42 @@ func (s *netcapSeries) packet(marks []mark) {
 		b := m.data
 		switch {
 		case m.layer == layerEthernet && len(b) >= 14:
-			s.sized("ethernet", m.size-14, b[14:])
-			s.count(s.family(ncap.TypeEthernet), b[:14], func() []string {
+			h := s.header(m.layer, ncap.TypeEthernet)
+			s.sized(h, m.size-14, b[14:])
+			s.count(h.family, b[:14], func() []string {
 				return []string{macText(b[6:]), macText(b), decimal(be16(b[12:]))}
 			})
 		case m.layer == layerVLAN && len(b) >= 4:
-			s.count(s.family(ncap.TypeDot1Q), b[:4], func() []string {
+			h := s.header(m.layer, ncap.TypeDot1Q)
+			s.count(h.family, b[:4], func() []string {
 				return []string{decimal(b[0] >> 5), strconv.FormatBool(b[0]&0x10 != 0), decimal(be16(b) & 0xfff), decimal(be16(b[2:]))}
 			})
 		case m.layer == layerIPv4 && len(b) >= 20:
+			h := s.header(m.layer, ncap.TypeIPv4)
 			head := int(b[0]&15) * 4
-			s.sized("ipv4", m.size-head, b[min(head, len(b)):min(max(m.size, head), len(b))])
+			s.sized(h, m.size-head, b[min(head, len(b)):min(max(m.size, head), len(b))])
 			s.key = append(append(append(s.key[:0], b[0], b[1]), b[6:10]...), b[12:20]...)
-			s.count(s.family(ncap.TypeIPv4), s.key, func() []string {
+			s.count(h.family, s.key, func() []string {
 				at := be16(b[6:])
 				return []string{"4", decimal(b[0] & 15), decimal(b[1]), decimal(at >> 13), decimal(at & 0x1fff), decimal(b[8]), decimal(b[9]), addrText(b[12:16]), addrText(b[16:20])}
 			})
 		case m.layer == layerIPv6 && len(b) >= 40:
-			s.sized("ipv6", m.size-40, b[40:min(max(m.size, 40), len(b))])
+			h := s.header(m.layer, ncap.TypeIPv6)
+			s.sized(h, m.size-40, b[40:min(max(m.size, 40), len(b))])
 			s.key = append(append(s.key[:0], b[:4]...), b[6:40]...)
-			s.count(s.family(ncap.TypeIPv6), s.key, func() []string {
+			s.count(h.family, s.key, func() []string {
 				return []string{"6", decimal(uint8(be16(b) >> 4)), decimal(be32(b) & 0xfffff), decimal(b[6]), decimal(b[7]), addrText(b[8:24]), addrText(b[24:40])}
 			})
 		case m.layer == layerTCP && len(b) >= 20:
+			h := s.header(m.layer, ncap.TypeTCP)
 			head := int(b[12]>>4) * 4
-			s.sized("tcp", m.size-head, b[min(head, len(b)):min(max(m.size, head), len(b))])
+			s.sized(h, m.size-head, b[min(head, len(b)):min(max(m.size, head), len(b))])
 			s.key = append(append(append(s.key[:0], b[:4]...), b[12:14]...), b[18:20]...)
-			s.count(s.family(ncap.TypeTCP), s.key, func() []string { return tcpLabels(b) })
+			s.count(h.family, s.key, func() []string { return tcpLabels(b) })
 		case m.layer == layerUDP && len(b) >= 8:
-			s.sized("udp", m.size-8, b[8:min(max(m.size, 8), len(b))])
-			s.count(s.family(ncap.TypeUDP), b[:4], func() []string { return []string{decimal(be16(b)), decimal(be16(b[2:]))} })
+			h := s.header(m.layer, ncap.TypeUDP)
+			s.sized(h, m.size-8, b[8:min(max(m.size, 8), len(b))])
+			s.count(h.family, b[:4], func() []string { return []string{decimal(be16(b)), decimal(be16(b[2:]))} })
 		}
 	}
 }
@@ -202,11 +240,13 @@ func tcpLabels(b []byte) []string {
 }
 
 // sized observes what a header carries: n bytes, of which b were captured.
-func (s *netcapSeries) sized(name string, n int, b []byte) {
-	s.observe(name+"_size", packetBounds, float64(max(n, 0)))
+func (s *netcapSeries) sized(h *netcapHeader, n int, b []byte) {
+	h.size.observe(float64(max(n, 0)))
+	measured := 0.0 // as netcap has it when it does not measure: dashboards take the count for the packets
 	if s.entropy {
-		s.observe(name+"_entropy", entropyBounds, entropy(b))
+		measured = entropy(b)
 	}
+	h.entropy.observe(measured)
 }
 
 // entropy is Shannon's, in bits for a byte.
@@ -300,4 +340,24 @@ func (s *netcapSeries) send(ch chan<- prometheus.Metric) {
 		}
 		ch <- prometheus.MustNewConstHistogram(d, n+h.counts[len(h.bounds)], h.sum, buckets)
 	}
+}
+
+// netcapProtocols are the messages by netcap's names of what is spoken in them.
+func (t *talk) netcapProtocols() map[string]uint64 {
+	all := func(lists ...[]uint64) (n uint64) {
+		for _, list := range lists {
+			for _, c := range list {
+				n += c
+			}
+		}
+		return n
+	}
+	n := map[string]uint64{
+		"NTP": all(t.ntpPackets[:]), "DHCPv4": all(t.dhcp[0][:]), "DHCPv6": all(t.dhcp[1][:]), "SIP": all(t.sipRequests[:], t.sipStatus[:]),
+		"ENIP": all(t.enip[:2]), "STUN": all(t.stun[:]),
+	}
+	for i := range transports {
+		n["DNS"] += all(t.dnsQueries[i][:], t.dnsResponses[i][:])
+	}
+	return n
 }

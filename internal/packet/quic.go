@@ -147,5 +147,8 @@ func (a *quicAnalyzer) end(int64) {
 	r.ServerName, r.ClientALPN, r.TLSVersion, r.Cipher, r.Group = t.ServerName, t.ClientALPN, t.Version, t.Cipher, t.Group
 	r.PostQuantum, r.JA3, r.JA3S, r.JA4, r.ECH, r.Resumed = t.PostQuantum, t.JA3, t.JA3S, t.JA4, t.ECH, t.Resumed
 	a.w.tls.countQUIC(&t)
+	if a.w.tls.keep {
+		r.hellos = hellos{a.hello, a.answer}
+	}
 	a.w.emit(r)
 }

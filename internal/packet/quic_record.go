@@ -20,6 +20,8 @@ type QUIC struct {
 	Retried        bool   `parquet:"retried"`
 	ZeroRTT        bool   `parquet:"zero_rtt"`
 	HandshakeNanos int64  `parquet:"handshake_ns"` // from the client's first packet to the server's hello
+
+	hellos
 }
 
 // Kind is the table.

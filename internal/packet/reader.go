@@ -27,6 +27,7 @@ type frame struct {
 	time int64 // Unix nanoseconds
 	wire int   // bytes on the wire, at least len(data)
 	link uint16
+	way  direction
 }
 
 var (
@@ -170,6 +171,7 @@ func (r *reader) nextPcap(f *frame) error {
 	if f.data, err = r.take(int(kept)); err != nil {
 		return noEOF(err)
 	}
+	f.way = unknownDirection
 	f.time, f.link, f.wire = sec*1e9+frac, r.link, max(int(kept), int(min(wire, math.MaxInt32)))
 	return nil
 }
@@ -323,6 +325,32 @@ func (r *reader) packet(kind uint32, b []byte, f *frame) error {
 	if i.perSec <= 1e9 && 1e9%i.perSec == 0 {
 		f.time = (int64(sec)+i.seconds)*1e9 + int64(frac*(1e9/i.perSec))
 	}
+	f.way = unknownDirection
+	if kind == 6 {
+		f.way = r.flags(b[min((kept+3)&^3, uint32(len(b))):])
+	}
 	f.data, f.link, f.wire = b[:kept], i.link, max(int(kept), int(min(wire, math.MaxInt32)))
 	return nil
+}
+
+// flags finds the direction in the options of a packet.
+func (r *reader) flags(o []byte) direction {
+	for len(o) >= 4 {
+		code, n := r.order.Uint16(o), int(r.order.Uint16(o[2:]))
+		o = o[4:]
+		if code == 0 || n > len(o) {
+			break
+		}
+		if code == 2 && n == 4 { // epb_flags
+			switch r.order.Uint32(o) & 3 {
+			case 1:
+				return received
+			case 2:
+				return transmitted
+			}
+			break
+		}
+		o = o[min(len(o), (n+3)&^3):]
+	}
+	return unknownDirection
 }

@@ -14,6 +14,12 @@ type ncapRecord interface {
 	ncap(b []byte) (ncap.Type, []byte)
 }
 
+// ncapPair is a record that netcap has two types for.
+type ncapPair interface {
+	// ncapToo appends the second message's fields to b; the type is 0 if there is none.
+	ncapToo(b []byte) (ncap.Type, []byte)
+}
+
 func fieldNumber(n int) protowire.Number { return protowire.Number(n) }
 
 // The fields of netcap's messages, by number: see the table in ncap.

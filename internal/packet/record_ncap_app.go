@@ -1,11 +1,13 @@
 package packet
 
 import (
+	"math/bits"
 	"strconv"
 	"strings"
 
 	"google.golang.org/protobuf/encoding/protowire"
 
+	"github.com/orielhq/oriel/internal/packet/dhcp"
 	"github.com/orielhq/oriel/internal/packet/ncap"
 )
 
@@ -71,17 +73,6 @@ func (r *HTTP) ncap(b []byte) (ncap.Type, []byte) {
 	return ncap.TypeHTTP, ncap.Int(ncap.Int(b, 20, r.DurationNanos), 22, r.FirstByteNanos)
 }
 
-func (r *TLS) ncap(b []byte) (ncap.Type, []byte) {
-	b = ncap.Int(ncap.Int(ncap.Int(r.stamp(b), 2, 22), 5, 1), 7, 0x0303)
-	b = ncap.String(b, 13, r.ServerName)
-	if r.ClientALPN != "" {
-		b = ncap.Strings(b, 20, strings.Split(r.ClientALPN, ","))
-	}
-	b = ncap.String(b, 21, r.JA3)
-	b = ncap.String(ncap.String(b, 22, r.OrigAddr), 23, r.RespAddr)
-	return ncap.TypeClientHello, ncap.Int(ncap.Int(b, 26, int64(r.OrigPort)), 27, int64(r.RespPort))
-}
-
 func (r *SSH) ncap(b []byte) (ncap.Type, []byte) {
 	flow := r.OrigAddr + ":" + strconv.Itoa(int(r.OrigPort)) + "-" + r.RespAddr + ":" + strconv.Itoa(int(r.RespPort))
 	b = ncap.String(ncap.String(r.stamp(b), 2, r.HASSH), 3, flow)
@@ -90,8 +81,14 @@ func (r *SSH) ncap(b []byte) (ncap.Type, []byte) {
 
 func (r *DHCP) ncap(b []byte) (ncap.Type, []byte) {
 	if r.Version == 6 {
-		b = ncap.Int(r.stamp(b), 3, int64(r.Hops))
-		return 49, r.addresses(ncap.String(b, 8, r.Fingerprint), 9)
+		kind := int64(0)
+		for m := (dhcp.Message{Version: 6}); m.Type < 14; m.Type++ {
+			if m.TypeName() == r.Type {
+				kind = int64(m.Type)
+			}
+		}
+		b = ncap.Int(ncap.Int(r.stamp(b), 2, kind), 3, int64(r.Hops))
+		return ncap.TypeDHCPv6, r.addresses(ncap.String(b, 8, r.Fingerprint), 9)
 	}
 	op := int64(1)
 	if r.OrigPort == 67 {
@@ -108,11 +105,18 @@ func (r *NTP) ncap(b []byte) (ncap.Type, []byte) {
 	mode := numbered(r.Mode, map[string]int64{"symmetric_active": 1, "symmetric_passive": 2, "client": 3, "server": 4, "broadcast": 5, "control": 6, "private": 7})
 	b = ncap.Int(ncap.Int(r.stamp(b), 2, int64(r.Leap)), 3, int64(r.Version))
 	b = ncap.Int(ncap.Int(b, 4, mode), 5, int64(r.Stratum))
-	return ncap.TypeNTP, r.addresses(ncap.Int(b, 7, int64(r.PrecisionLog2)), 16)
+	if r.PollSeconds > 0 {
+		b = ncap.Int(b, 6, int64(bits.Len64(uint64(r.PollSeconds))-1))
+	}
+	b = ncap.Int(ncap.Int(b, 7, int64(r.PrecisionLog2)), 8, shortTime(r.RootDelayNanos))
+	return ncap.TypeNTP, r.addresses(ncap.Int(b, 9, shortTime(r.RootDispersionNanos)), 16)
 }
 
+// shortTime is NTP's own of 16 bits of seconds and 16 bits behind the point.
+func shortTime(nanos int64) int64 { return int64(uint32(nanos * 65536 / 1e9)) }
+
 func (r *SIP) ncap(b []byte) (ncap.Type, []byte) {
-	b = ncap.Int(ncap.Bool(ncap.Int(r.stamp(b), 2, 2), 5, r.Status != 0), 6, int64(r.Status))
+	b = ncap.Int(ncap.Bool(ncap.Int(ncap.Int(r.stamp(b), 2, 2), 3, sipMethodNumber(r.Method)), 5, r.Status != 0), 6, int64(r.Status))
 	return ncap.TypeSIP, r.addresses(ncap.String(b, 7, r.Reason), 8)
 }
 

@@ -22,30 +22,27 @@ type SMTP struct {
 	User       string `parquet:"user"`
 	StartTLS   bool   `parquet:"starttls"`
 	Reply      string `parquet:"reply"` // the server's last word
+	// Attachments are the mail's parts that have a name or are attached.
+	Attachments int32 `parquet:"attachments"`
+
+	commands []string // as netcap has them
 }
 
 // Kind is the table.
 func (*SMTP) Kind() string { return "smtp" }
 
-const (
-	maxCommands   = 64
-	maxRecipients = 64
-)
+const maxRecipients = 64
 
 type smtpAnalyzer struct {
-	w              *worker
-	c              *conn
-	first          int64
-	client, server lines
-	asked          []string // commands that wait for a reply; the first is for the banner
-	login          login
-	record         SMTP
-	recipients     []string
-	inData, inHead bool
-	file           *file
-	mails          int
-	heard          bool
-	inner          analyzer // TLS, once it began
+	dialogue
+	asked      replies // the first is for the banner
+	login      login
+	record     SMTP
+	recipients []string
+	inData     bool
+	mail       *mailbag
+	mails      int
+	heard      bool
 }
 
 func matchSMTP(k *key, _ bool, b []byte) bool {
@@ -57,49 +54,33 @@ func matchSMTP(k *key, _ bool, b []byte) bool {
 }
 
 func openSMTP(w *worker, c *conn) analyzer {
-	return &smtpAnalyzer{w: w, c: c, asked: []string{"BANNER"}}
+	return &smtpAnalyzer{dialogue: dialogue{w: w, c: c}, asked: replies{"BANNER"}}
 }
 
 func (a *smtpAnalyzer) data(at int64, orig bool, b []byte) bool {
-	if a.inner != nil {
-		return a.inner.data(at, orig, b)
-	}
-	if a.first == 0 {
-		a.first = at
-	}
-	l := &a.server
-	if orig {
-		l = &a.client
-	}
-	for len(b) > 0 && a.inner == nil {
-		line, rest, ok := l.next(a.w, b)
-		if !ok {
-			return true
-		}
-		b = rest
-		if orig {
-			a.said(line)
-		} else {
-			a.replied(at, line)
-		}
-	}
-	if a.inner != nil && len(b) > 0 {
-		return a.inner.data(at, orig, b)
-	}
-	return true
+	return a.hear(a, at, orig, b)
 }
 
-func (a *smtpAnalyzer) said(line []byte) {
-	if a.inData {
-		a.mail(line)
+func (a *smtpAnalyzer) line(at int64, orig bool, line []byte) {
+	if orig {
+		a.command(at, line)
+	} else {
+		a.replied(at, line)
+	}
+}
+
+func (a *smtpAnalyzer) command(at int64, line []byte) {
+	if a.inData || a.client.inMail {
+		a.text(at, line)
 		return
 	}
 	if a.login.saying() {
 		a.login.line(line)
-		a.ask("AUTH")
+		a.asked.ask("AUTH")
 		return
 	}
 	word, rest := command(line)
+	a.said(word)
 	switch word {
 	case "EHLO", "HELO":
 		a.record.Helo, a.heard = text(rest), true
@@ -113,19 +94,16 @@ func (a *smtpAnalyzer) said(line []byte) {
 		a.login.sasl(rest)
 		a.record.User = text(a.login.user)
 	case "BDAT":
-		size, _, _ := bytes.Cut(rest, []byte(" "))
+		size, last, _ := bytes.Cut(rest, []byte(" "))
+		if bytes.EqualFold(bytes.TrimSpace(last), []byte("LAST")) {
+			word = "BDAT LAST"
+		}
 		if n, err := strconv.ParseInt(string(size), 10, 64); err == nil && n > 0 {
-			a.client.skip = n
-			a.record.Size += n
+			a.client.mail = n
+			a.open()
 		}
 	}
-	a.ask(word)
-}
-
-func (a *smtpAnalyzer) ask(word string) {
-	if len(a.asked) < maxCommands {
-		a.asked = append(a.asked, word)
-	}
+	a.asked.ask(word)
 }
 
 // address returns what is between < and > of MAIL FROM and RCPT TO.
@@ -145,11 +123,7 @@ func (a *smtpAnalyzer) replied(at int64, line []byte) {
 		return
 	}
 	a.record.Reply = text(line[:min(len(line), 256)])
-	word := ""
-	if len(a.asked) > 0 {
-		word = a.asked[0]
-		a.asked = a.asked[:copy(a.asked, a.asked[1:])]
-	}
+	word := a.asked.answered()
 	switch {
 	case code == 220 && word == "BANNER":
 		a.heard = true
@@ -160,10 +134,11 @@ func (a *smtpAnalyzer) replied(at int64, line []byte) {
 	case code == 220 && word == "STARTTLS":
 		a.record.StartTLS = true
 		a.report(at)
-		a.inner = openTLS(a.w, a.c)
+		a.startTLS()
 	case code == 354 && word == "DATA":
-		a.inData, a.inHead, a.file = true, true, newFile()
-	case word == "MAILED", word == "BDAT" && a.client.skip == 0:
+		a.inData = true
+		a.open()
+	case word == "MAILED", word == "BDAT LAST":
 		a.report(at)
 	case word == "AUTH" && code != 334:
 		a.record.User = text(a.login.user)
@@ -171,28 +146,29 @@ func (a *smtpAnalyzer) replied(at int64, line []byte) {
 	}
 }
 
-// mail takes a line of the mail itself.
-func (a *smtpAnalyzer) mail(line []byte) {
-	if len(line) == 1 && line[0] == '.' {
-		a.inData, a.inHead = false, false
-		a.ask("MAILED")
-		return
+// open begins a mail, unless it has begun.
+func (a *smtpAnalyzer) open() {
+	if a.mail == nil {
+		a.mail = newMail(a.w, a.c, "smtp", true, a.header)
 	}
-	line = bytes.TrimPrefix(line, []byte("."))
+}
+
+// text takes a line of the mail itself.
+func (a *smtpAnalyzer) text(at int64, line []byte) {
+	if a.inData {
+		if len(line) == 1 && line[0] == '.' {
+			a.inData = false
+			a.asked.ask("MAILED")
+			return
+		}
+		line = bytes.TrimPrefix(line, []byte("."))
+	}
 	a.record.Size += int64(len(line)) + 2
-	if a.file != nil {
-		a.file.write(line)
-		a.file.write([]byte("\r\n"))
-	}
-	if !a.inHead {
-		return
-	}
-	if len(line) == 0 {
-		a.inHead = false
-		return
-	}
-	name, value, _ := bytes.Cut(line, []byte(":"))
-	value = bytes.TrimSpace(value)
+	a.mail.line(at, line, a.client.cut, a.client.open)
+}
+
+// header takes a field of the mail's header.
+func (a *smtpAnalyzer) header(name, value []byte) {
 	for _, h := range []struct {
 		name string
 		to   *string
@@ -217,39 +193,33 @@ func (a *smtpAnalyzer) report(at int64) {
 	}
 	a.mails++
 	a.record.Flow, a.record.Recipients = a.c.flow(a.first), join(a.recipients)
-	if a.file != nil && a.file.size > 0 {
-		a.w.emitFile(at, a.record.Flow, a.file, "smtp", "message/rfc822", "", true)
+	if a.mail != nil {
+		a.mail.close(at, !a.inData && a.client.mail == 0)
+		a.record.Attachments = a.mail.files
 	}
 	a.w.software(at, a.record.OrigAddr, a.record.UserAgent, "smtp", a.c)
 	r := a.record
+	r.commands, a.commands = a.commands, nil
 	a.w.emit(&r)
 	a.record = SMTP{Banner: r.Banner, Helo: r.Helo, User: r.User, StartTLS: r.StartTLS}
-	a.recipients, a.file, a.first = nil, nil, at
+	a.recipients, a.mail, a.first = nil, nil, at
 }
 
 func (a *smtpAnalyzer) gap(at int64, orig bool, n int) {
-	if a.inner != nil {
-		a.inner.gap(at, orig, n)
-		return
-	}
-	if orig && a.inData && a.file != nil {
-		a.file.lost = true
+	a.dialogue.gap(at, orig, n)
+	if a.inner == nil && orig && a.mail != nil {
+		a.mail.lost()
 		a.record.Size += int64(n)
 	}
 }
 
 func (a *smtpAnalyzer) end(at int64) {
-	a.client.part.free(a.w)
-	a.server.part.free(a.w)
+	a.hangUp(at)
 	if a.inner != nil {
-		a.inner.end(at)
 		return
 	}
 	a.login.left(a.w, a.c.flow(at), "smtp")
-	if a.mails == 0 || len(a.recipients) > 0 || a.file != nil {
-		if a.file != nil {
-			a.file.lost = true
-		}
+	if a.mails == 0 || len(a.recipients) > 0 || a.mail != nil {
 		a.report(at)
 	}
 	a.heard = false

@@ -90,7 +90,7 @@ func (s *clearStats) send(out sender) {
 	for i, service := range clearServices {
 		out.counter(credentialsDesc, s.credentials[i], service)
 	}
-	for i, service := range clearServices[:3] {
+	for i, service := range clearServices[:5] {
 		out.counter(filesDesc, s.files[i], service)
 		out.counter(fileBytesDesc, s.bytes[i], service)
 	}

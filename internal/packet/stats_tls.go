@@ -44,6 +44,7 @@ type tlsStats struct {
 	expires              histogram
 	last                 int64
 	known                map[[32]byte]*certificate
+	keep                 bool // the hellos with their records
 	soonest              int64
 }
 

@@ -16,6 +16,10 @@ type STUN struct {
 	PeerAddr    string `parquet:"peer_addr"`
 	Software    string `parquet:"software"`
 	RTTNanos    int64  `parquet:"rtt_ns"`
+
+	// As netcap has them.
+	method uint16
+	id     [12]byte
 }
 
 // Kind is the table.
@@ -82,7 +86,7 @@ func (a *stunAnalyzer) message(at int64, m *stun.Message) {
 		}
 	}
 	if r == nil {
-		r = &STUN{Flow: a.c.flow(at), Proto: protoName(a.c.key.proto), Method: stun.MethodName(m.Method)}
+		r = &STUN{Flow: a.c.flow(at), Proto: protoName(a.c.key.proto), Method: stun.MethodName(m.Method), method: m.Method, id: m.Transaction}
 	}
 	if m.Class != stun.Request {
 		r.Result = m.Class.String()

@@ -196,6 +196,9 @@ func (a *tlsAnalyzer) end(at int64) {
 	r.Established = a.side[0].encrypted && a.side[1].encrypted
 	hello(r, a.client, a.server, 't')
 	a.weak(r, at)
+	if a.w.tls.keep {
+		r.hellos = hellos{a.client, a.server}
+	}
 	a.w.tls.count(r)
 	a.w.emit(r)
 }

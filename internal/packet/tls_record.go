@@ -1,6 +1,10 @@
 package packet
 
-import "time"
+import (
+	"time"
+
+	"github.com/orielhq/oriel/internal/packet/tls"
+)
 
 // TLS is one handshake of TLS over TCP, as far as it was seen.
 type TLS struct {
@@ -30,6 +34,14 @@ type TLS struct {
 	// Weak names what is wrong, joined by commas: version, cipher, expired,
 	// not_yet_valid, self_signed, key, signature, name.
 	Weak string `parquet:"weak"`
+
+	hellos
+}
+
+// hellos are what a record was made of, kept for netcap's records, which have the lists.
+type hellos struct {
+	client *tls.ClientHello
+	server *tls.ServerHello
 }
 
 // Kind is the table.

@@ -61,6 +61,7 @@ func newWorker(cfg Config, iface string, budget int64, record RecordFunc, log *s
 	if w.dec.trace = w.layers != nil || w.netcap != nil; w.dec.trace {
 		w.dec.marks = make([]mark, 0, 2*maxDepth)
 	}
+	w.tls.keep = w.netcap != nil || cfg.Records.Dir != "" && cfg.Records.Format == FormatNcap
 	if cfg.Filter != "" {
 		w.filters = map[uint16]*filter.Program{}
 	}

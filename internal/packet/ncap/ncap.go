@@ -17,6 +17,19 @@ type Type uint16
 // The types that are written.
 const (
 	TypeConnection  Type = 3
+	TypeLLDP        Type = 24
+	TypeNeighbourNA Type = 34
+	TypeNeighbourNS Type = 61
+	TypeCDP         Type = 84
+	TypeCIP         Type = 87
+	TypeENIP        Type = 88
+	TypeMail        Type = 102
+	TypeCertificate Type = 104
+	TypeFTP         Type = 105
+	TypeIMAP        Type = 108
+	TypeQUICHello   Type = 131
+	TypeSTUN        Type = 133
+	TypeDHCPv6      Type = 49
 	TypeEthernet    Type = 7
 	TypeARP         Type = 8
 	TypeDot1Q       Type = 9
@@ -106,7 +119,16 @@ func Known() Schemas {
 	return all
 }
 
+// aliases are labels whose field has another name; of a Num... it is the list that is counted.
+var aliases = map[string]string{
+	"Client": "ClientIP", "Server": "ServerIP", "Encrypted": "LenEncrypted", "IPAddresses": "IPAddress",
+	"NumMails": "MailIDs", "NumFlows": "Flows", "NumDeviceProfiles": "DeviceProfiles",
+}
+
 func (s *Schema) find(name string) int {
+	if alias := aliases[name]; alias != "" {
+		name = alias
+	}
 	for i, f := range s.Fields {
 		if f.Name == name {
 			return i

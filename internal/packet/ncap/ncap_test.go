@@ -120,7 +120,7 @@ func TestSecretsAreNeverShown(t *testing.T) {
 
 func TestEveryTypeIsWellFormed(t *testing.T) {
 	known := Known()
-	if len(known) != 71 || known[TypeDNS].Name != "DNS" || known[TypeDNS].Metric() != "nc_dns" || len(known[TypeTCP].Labels) != 13 {
+	if len(known) != 76 || known[TypeDNS].Name != "DNS" || known[TypeDNS].Metric() != "nc_dns" || len(known[TypeTCP].Labels) != 13 {
 		t.Errorf("%d types", len(known))
 	}
 	for _, s := range known {

@@ -256,6 +256,8 @@ func (r *Record) Labels(b []string) []string {
 		switch label := r.Schema.Labels[n]; {
 		case i < 0 || secret(label):
 			b = append(b, "")
+		case strings.HasPrefix(label, "Num") && r.Schema.Fields[i].Repeated:
+			b = append(b, strconv.Itoa(len(r.values[i])))
 		case label == "URL":
 			path, _, _ := strings.Cut(r.value(i), "?")
 			b = append(b, path)

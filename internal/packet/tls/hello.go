@@ -42,6 +42,10 @@ const maxNames = 32 // protocols of ALPN that are kept
 type ClientHello struct {
 	Version      uint16
 	SessionID    int // its length
+	Length       int // of the message's body
+	Random       [32]byte
+	Compression  []uint8
+	ExtensionLen int // bytes of them
 	Ciphers      []uint16
 	Extensions   []uint16
 	Groups       []uint16
@@ -123,18 +127,19 @@ func (r *reader) list() []uint16 {
 // ParseClientHello reads the body of the message, behind type and length.
 func ParseClientHello(b []byte) (*ClientHello, error) {
 	r := reader{b: b}
-	h := &ClientHello{Version: r.u16()}
-	r.take(32)
+	h := &ClientHello{Version: r.u16(), Length: len(b)}
+	copy(h.Random[:], r.take(32))
 	h.SessionID = len(r.take(r.u8()))
 	ciphers := r.vec16()
-	r.vec8() // compression
+	compression := r.vec8()
 	if r.bad {
 		return nil, ErrShort
 	}
+	h.Compression = append(h.Compression, compression.b...)
 	if len(ciphers.b)%2 != 0 {
 		return nil, ErrLength
 	}
-	h.Ciphers = ciphers.list()
+	h.Ciphers, h.ExtensionLen = ciphers.list(), max(len(r.b)-2, 0)
 	err := extensions(&r, func(kind uint16, e *reader) {
 		h.Extensions = append(h.Extensions, kind)
 		h.extension(kind, e)
