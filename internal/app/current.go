@@ -80,10 +80,10 @@ func (c *currentCatalog) Tables(ctx context.Context) ([]query.Table, error) {
 }
 
 // Files returns a file with a current table's rows, or the catalog's files.
-func (c *currentCatalog) Files(ctx context.Context, table string, r query.Range) ([]query.File, func(), error) {
+func (c *currentCatalog) Files(ctx context.Context, table string, r query.Range, columns map[string]query.Range) ([]query.File, func(), error) {
 	i := slices.IndexFunc(c.tables, func(t currentTable) bool { return t.name == table })
 	if i < 0 {
-		return c.Catalog.Files(ctx, table, r)
+		return c.Catalog.Files(ctx, table, r, columns)
 	}
 	var rows bytes.Buffer
 	if err := c.tables[i].encode(&rows); err != nil {

@@ -47,12 +47,16 @@ func (c lakeCatalog) Tables(ctx context.Context) ([]query.Table, error) {
 
 // Files returns the files of the range. The lake's upper bound is outside of
 // it, the query's inside: the lake counts in microseconds.
-func (c lakeCatalog) Files(ctx context.Context, table string, r query.Range) ([]query.File, func(), error) {
+func (c lakeCatalog) Files(ctx context.Context, table string, r query.Range, columns map[string]query.Range) ([]query.File, func(), error) {
 	to := r.To
 	if !to.IsZero() {
 		to = to.Add(time.Microsecond)
 	}
-	files, err := c.lake.Files(ctx, table, r.From, to)
+	bounds := make([]lake.Bound, 0, len(columns))
+	for name, b := range columns {
+		bounds = append(bounds, lake.Bound{Column: name, From: b.From, To: b.To})
+	}
+	files, err := c.lake.Files(ctx, table, r.From, to, bounds...)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -47,9 +47,17 @@ func (f *Files) Release() {
 // those: whole hours. It is a consistent picture: of a compaction or an import
 // that goes on meanwhile either all is seen or nothing. The files stay where
 // they are until Release, or for the lake's grace period if they are replaced.
-func (l *Lake) Files(ctx context.Context, table string, from, to time.Time) (*Files, error) {
+// With bounds those files are left out that have no row within all of them.
+func (l *Lake) Files(ctx context.Context, table string, from, to time.Time, bounds ...Bound) (*Files, error) {
 	for {
 		list, err := l.list(ctx, table, from, to)
+		if err != nil {
+			return nil, fmt.Errorf("files of %s: %w", table, err)
+		}
+		list, err = l.within(ctx, list, bounds)
+		if isNotFound(err) && ctx.Err() == nil {
+			continue // replaced since, as below
+		}
 		if err != nil {
 			return nil, fmt.Errorf("files of %s: %w", table, err)
 		}

@@ -63,6 +63,7 @@ type Lake struct {
 	grace time.Duration // how long what is replaced stays readable
 
 	transactions *transactions
+	extents      extents
 }
 
 // Options of a lake.

@@ -33,7 +33,7 @@ func BenchmarkPanels(b *testing.B) {
 	}
 	defer e.Close()
 	span := query.Range{From: start, To: start.Add(6*time.Hour - time.Millisecond)}
-	files, _, err := query.Dir{Path: dir}.Files(b.Context(), "flows", span)
+	files, _, err := query.Dir{Path: dir}.Files(b.Context(), "flows", span, nil)
 	if err != nil || len(files) != 6 {
 		b.Fatal(files, err)
 	}

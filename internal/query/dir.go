@@ -32,7 +32,7 @@ func (d Dir) Tables(ctx context.Context) ([]Table, error) {
 		if !e.IsDir() || !refID.MatchString(e.Name()) {
 			continue
 		}
-		files, _, err := d.Files(ctx, e.Name(), Range{})
+		files, _, err := d.Files(ctx, e.Name(), Range{}, nil)
 		if err != nil {
 			return nil, err
 		}
@@ -55,7 +55,7 @@ func (d Dir) Tables(ctx context.Context) ([]Table, error) {
 }
 
 // Files lists the files of the hours in the range.
-func (d Dir) Files(ctx context.Context, table string, r Range) ([]File, func(), error) {
+func (d Dir) Files(ctx context.Context, table string, r Range, _ map[string]Range) ([]File, func(), error) {
 	var files []File
 	if !refID.MatchString(table) {
 		return nil, nil, fmt.Errorf("table %q: not a name", table)

@@ -39,7 +39,7 @@ func (noRows) Close() error      { return nil }
 type noTables struct{}
 
 func (noTables) Tables(context.Context) ([]Table, error) { return nil, nil }
-func (noTables) Files(context.Context, string, Range) ([]File, func(), error) {
+func (noTables) Files(context.Context, string, Range, map[string]Range) ([]File, func(), error) {
 	return nil, func() {}, nil
 }
 

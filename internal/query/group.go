@@ -138,20 +138,23 @@ func (g *group) prepare(ctx context.Context, n *node, a *Answer) (*input, error)
 
 // choose finds the tables of a query and the files that it needs of them.
 func (g *group) choose(ctx context.Context, shape *Shape) (*input, error) {
-	want := map[string]Range{}
+	want, times := map[string]Range{}, map[string]map[string]Range{}
 	var views []View
-	var add func(name string, r Range, depth int) error
-	add = func(name string, r Range, depth int) error {
+	var add func(name string, r Range, columns map[string]Range, depth int) error
+	add = func(name string, r Range, columns map[string]Range, depth int) error {
 		t, ok := g.tables[name]
 		if !ok || depth > 8 {
 			return fmt.Errorf("there is no table %q", name)
 		}
+		columns = t.bounded(columns)
 		if before, seen := want[t.Name]; seen {
 			r = r.union(before)
+			columns = eitherOf(columns, times[t.Name])
 		}
-		want[t.Name] = r
+		want[t.Name], times[t.Name] = r, columns
 		for _, base := range t.Of {
-			if err := add(base, r, depth+1); err != nil {
+			// A view's time columns are those of what it shows, by the same names.
+			if err := add(base, r, columns, depth+1); err != nil {
 				return err
 			}
 		}
@@ -165,7 +168,7 @@ func (g *group) choose(ctx context.Context, shape *Shape) (*input, error) {
 		if !ok {
 			return nil, fmt.Errorf("there is no table %q; there are: %s", ref.Table, strings.Join(g.names(), ", "))
 		}
-		if err := add(t.Name, t.filed(ref.Bounds), 0); err != nil {
+		if err := add(t.Name, t.filed(ref.Bounds), ref.Bounds, 0); err != nil {
 			return nil, err
 		}
 	}
@@ -186,7 +189,7 @@ func (g *group) choose(ctx context.Context, shape *Shape) (*input, error) {
 		if t.View != "" {
 			continue
 		}
-		files, release, err := g.needs.Catalog.Files(ctx, name, want[name])
+		files, release, err := g.needs.Catalog.Files(ctx, name, want[name], times[name])
 		if err != nil {
 			in.release()
 			return nil, fmt.Errorf("find the files of table %q: %w", name, err)
@@ -236,6 +239,29 @@ func (t *Table) filed(bounds map[string]Range) Range {
 		r = r.intersect(b)
 	}
 	return r
+}
+
+// bounded are the bounds of the table's time columns other than the first, by
+// which its files are filed anyway.
+func (t *Table) bounded(bounds map[string]Range) map[string]Range {
+	list := map[string]Range{}
+	for i, c := range t.Times {
+		if b, ok := bounds[c.Name]; ok && i > 0 {
+			list[c.Name] = b
+		}
+	}
+	return list
+}
+
+// eitherOf are the bounds of rows that are within those of one place or of another.
+func eitherOf(a, b map[string]Range) map[string]Range {
+	list := map[string]Range{}
+	for name, r := range a {
+		if other, ok := b[name]; ok {
+			list[name] = r.union(other)
+		}
+	}
+	return list
 }
 
 // key names the answer: the query, and the content of all it reads.

@@ -113,9 +113,10 @@ func (r Range) intersect(o Range) Range {
 type Catalog interface {
 	// Tables lists all tables and views.
 	Tables(ctx context.Context) ([]Table, error)
-	// Files returns local files with all rows of a table whose time is in the
-	// range (and maybe more); release tells that they are not read any longer.
-	Files(ctx context.Context, table string, r Range) (files []File, release func(), err error)
+	// Files returns local files with all rows of a table that are filed under a
+	// time in the range and have times in columns as they say (and maybe more);
+	// release tells that they are not read any longer.
+	Files(ctx context.Context, table string, r Range, columns map[string]Range) (files []File, release func(), err error)
 }
 
 // Table is something that a query may name.

@@ -59,7 +59,8 @@ type lake struct {
 
 	mu     sync.Mutex // guards what follows
 	files  []query.File
-	asked  []string // the files given out last
+	asked  []string               // the files given out last
+	times  map[string]query.Range // of the last call, other than the one of filing
 	held   int
 	copies map[string]string // what Put got
 }
@@ -84,11 +85,11 @@ func (l *lake) Tables(context.Context) ([]query.Table, error) {
 	}, nil
 }
 
-func (l *lake) Files(_ context.Context, _ string, r query.Range) ([]query.File, func(), error) {
+func (l *lake) Files(_ context.Context, _ string, r query.Range, times map[string]query.Range) ([]query.File, func(), error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	var list []query.File
-	l.asked = nil
+	l.asked, l.times = nil, times
 	for _, f := range l.files {
 		var h int
 		if _, err := fmt.Sscanf(filepath.Base(f.Path), "%d.parquet", &h); err != nil {
@@ -249,6 +250,36 @@ func TestFilesAreChosenByWhatTheQueryAsks(t *testing.T) {
 	}
 	if l.held != 0 {
 		t.Errorf("%d lists of files were not released", l.held)
+	}
+}
+
+// TestFilesAreChosenByOtherTimesToo: the catalog hears what a query demands of a
+// time by which files are not filed, as far as all its places demand it.
+func TestFilesAreChosenByOtherTimesToo(t *testing.T) {
+	s, l, _ := service(t, nil)
+	at := func(clock string) time.Time {
+		when, err := time.Parse(time.RFC3339Nano, "2026-08-20T"+clock+"Z")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return when
+	}
+	hour := map[string]query.Range{"connection_start_time": {From: at("01:00:00"), To: at("01:59:59.999")}}
+	const connected = "$__timeFilterColumn(connection_start_time, timestamp)"
+	for sql, want := range map[string]map[string]query.Range{
+		"SELECT count(*) FROM flows WHERE " + connected:                                              hour,
+		"SELECT count(*) FROM flow_flat WHERE " + connected:                                          hour,
+		"SELECT count(*) FROM flows WHERE $__timeFilter":                                             {},
+		"SELECT count(*) FROM flows WHERE " + connected + " OR true":                                 {},
+		"SELECT count(*) FROM flows a JOIN flows b USING (initiator_ip) WHERE a.action = 'x'":        {},
+		"SELECT (SELECT count(*) FROM flows WHERE " + connected + ") + (SELECT count(*) FROM flows)": {},
+		"SELECT (SELECT count(*) FROM flow_flat WHERE " + connected + ") + (SELECT count(*) FROM flows WHERE connection_start_time >= TIMESTAMP '2026-08-20 00:00:00' AND connection_start_time <= TIMESTAMP '2026-08-20 01:00:00')": {
+			"connection_start_time": {From: at("00:00:00"), To: at("01:59:59.999")}},
+	} {
+		rows(t, s, request(query.Query{SQL: sql}))
+		if diff := cmp.Diff(want, l.times); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", sql, diff)
+		}
 	}
 }
 

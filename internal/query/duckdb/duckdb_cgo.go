@@ -34,6 +34,9 @@ func Open(ctx context.Context, cfg Config) (*Engine, error) {
 		return nil, fmt.Errorf("open DuckDB: %w", err)
 	}
 	e := &Engine{db: sql.OpenDB(connector)}
+	if err := define(ctx, e.db); err != nil {
+		return nil, errors.Join(fmt.Errorf("open DuckDB: %w", err), e.db.Close())
+	}
 	threads := cfg.Threads
 	if threads == 0 {
 		threads = runtime.GOMAXPROCS(0)

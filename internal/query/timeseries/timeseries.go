@@ -33,7 +33,7 @@ func Rewrite(sql string, interval Interval) (string, error) {
 // ours tells whether a word belongs to the dialect.
 func ours(t lex.Token) bool {
 	word := strings.ToUpper(t.Text)
-	return t.Kind == lex.Name && (strings.HasPrefix(word, "TS_") || word == "TIME_SERIES_FORMAT" || word == "TIME_SERIES")
+	return t.Kind == lex.Name && (strings.HasPrefix(word, "TS_") || word == "TIME_SERIES" || strings.HasPrefix(word, "TIME_SERIES_"))
 }
 
 type rewriter struct {
@@ -77,8 +77,8 @@ func (r *rewriter) tokens(tokens []lex.Token) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		if strings.EqualFold(t.Text, "TS_EXPLODE") {
-			if text, end, err = r.explode(t, text, tokens, end); err != nil {
+		if columns := explodes(t); columns != nil {
+			if text, end, err = r.columns(t, columns, text, tokens, end); err != nil {
 				return "", err
 			}
 		}
@@ -140,7 +140,8 @@ func (r *rewriter) series(tokens []lex.Token, from, to, format int) (text string
 		switch name {
 		case "timetick", "value", "key":
 		case "starttime", "granularity":
-			return "", 0, lex.At(r.text, words[0].Pos, "TIME_SERIES_FORMAT: %s is not supported", name)
+			props[name] = "'" + strings.ReplaceAll(strings.Trim(words[2].Unquote(), "'"), "'", "''") + "'"
+			continue
 		default:
 			return "", 0, lex.At(r.text, words[0].Pos, "TIME_SERIES_FORMAT: unknown property %q", words[0].Text)
 		}
@@ -175,8 +176,12 @@ func (r *rewriter) series(tokens []lex.Token, from, to, format int) (text string
 	if err != nil {
 		return "", 0, err
 	}
-	tick := fmt.Sprintf("coalesce(TRY_CAST(CAST(%[1]s AS VARCHAR) AS BIGINT), epoch_ms(TRY_CAST(CAST(%[1]s AS VARCHAR) AS TIMESTAMP)))", props["timetick"])
-	list := fmt.Sprintf("list({'t': %s, 'v': CAST(%s AS DOUBLE)} ORDER BY %s) FILTER (WHERE %s IS NOT NULL)", tick, props["value"], tick, tick)
+	since, err := r.since(tokens[format], props["granularity"], props["starttime"])
+	if err != nil {
+		return "", 0, err
+	}
+	tick := since.tick(props["timetick"])
+	list := fmt.Sprintf("list({'t': %s, 'v': oriel_value(%s)} ORDER BY %s) FILTER (WHERE %s IS NOT NULL)", tick, props["value"], tick, tick)
 	columns := make([]string, 0, len(names)+1)
 	if props["key"] != "" {
 		columns = append(columns, props["key"])
@@ -193,23 +198,54 @@ func (r *rewriter) series(tokens []lex.Token, from, to, format int) (text string
 
 func name1(s string) string { return `"` + strings.ReplaceAll(s, `"`, `""`) + `"` }
 
-// explode makes rows of a series: TS_EXPLODE(...) AS (tick, value).
-func (r *rewriter) explode(t lex.Token, series string, tokens []lex.Token, end int) (text string, last int, err error) {
-	tick, value := "timestamp", "value"
+// column is one that a function in a SELECT list makes: its usual name, and what
+// it is of the function's SQL.
+type column struct{ name, sql string }
+
+// explodes are the columns of a function that yields rows or several columns.
+func explodes(t lex.Token) []column {
+	// Lists of one length, and not one of structs: so the columns have names that ORDER BY knows.
+	tick := column{"timestamp", "unnest(list_transform(%s, lambda e: make_timestamp_ms(e.t)))"}
+	switch name := strings.ToUpper(t.Text); {
+	case name == "TS_EXPLODE" || name == "TS_S_EXPLODE" || name == "TS_DA_EXPLODE" || name == "TS_SA_EXPLODE":
+		return []column{tick, {"value", "unnest(list_transform(%s, lambda e: e.v))"}}
+	case name == "TS_FLATTEN":
+		return []column{tick, {"index", "unnest(range(len(%s)))"}, {"series", "unnest(list_transform(%s, lambda e: e.s))"}}
+	case strings.HasPrefix(name, "TS_") && strings.HasSuffix(name, "_ALIGN"):
+		return []column{{"left", "list_transform(%s, lambda e: {'t': e.t, 'v': e.l})"}, {"right", "list_transform(%s, lambda e: {'t': e.t, 'v': e.r})"}}
+	}
+	return nil
+}
+
+// columns makes columns of a function's SQL, with their names from AS (a, b) if that follows.
+func (r *rewriter) columns(t lex.Token, columns []column, sql string, tokens []lex.Token, end int) (text string, last int, err error) {
 	if as := lex.Next(tokens, end+1); as < len(tokens) && tokens[as].Is("AS") {
+		usual := make([]string, len(columns))
+		for i, c := range columns {
+			usual[i] = c.name
+		}
+		bad := lex.At(r.text, t.Pos, "%s has %d columns: AS (%s)", strings.ToUpper(t.Text), len(columns), strings.Join(usual, ", "))
 		open := lex.Next(tokens, as+1)
 		if open >= len(tokens) || !tokens[open].Is("(") || lex.Close(tokens, open) < 0 {
-			return "", 0, lex.At(r.text, t.Pos, "TS_EXPLODE has two columns: AS (tick, value)")
+			return "", 0, bad
 		}
 		end = lex.Close(tokens, open)
 		names := lex.Split(tokens[open+1 : end])
-		if len(names) != 2 || len(lex.Trim(names[0])) != 1 || len(lex.Trim(names[1])) != 1 {
-			return "", 0, lex.At(r.text, t.Pos, "TS_EXPLODE has two columns: AS (tick, value)")
+		if len(names) != len(columns) {
+			return "", 0, bad
 		}
-		tick, value = lex.Trim(names[0])[0].Unquote(), lex.Trim(names[1])[0].Unquote()
+		for i, n := range names {
+			if n = lex.Trim(n); len(n) != 1 {
+				return "", 0, bad
+			}
+			columns[i].name = n[0].Unquote()
+		}
 	}
-	// Two lists of one length, and not one of structs: so the columns have names that ORDER BY knows.
-	return fmt.Sprintf("unnest(list_transform(%[1]s, lambda e: make_timestamp_ms(e.t))) AS %[2]s, unnest(list_transform(%[1]s, lambda e: e.v)) AS %[3]s", series, name1(tick), name1(value)), end, nil
+	parts := make([]string, len(columns))
+	for i, c := range columns {
+		parts[i] = strings.Replace(c.sql, "%s", sql, 1) + " AS " + name1(c.name)
+	}
+	return strings.Join(parts, ", "), end, nil
 }
 
 // millis reads an argument that is a duration: hour, 15minute, PT15M, or a sum in milliseconds.

@@ -23,13 +23,13 @@ func TestOtherSQLStaysAsItIs(t *testing.T) {
 
 func TestFormatsAreRefusedWithTheirPlace(t *testing.T) {
 	for sql, want := range map[string]string{
-		"SELECT ts FROM a USING TIME_SERIES_FORMAT(value=\"v\")":                                  "line 1, column 24: TIME_SERIES_FORMAT needs timetick and value",
-		"SELECT ts FROM a USING TIME_SERIES_FORMAT(timetick=\"t\", value=\"v\", nosuch=\"x\")":    `unknown property "nosuch"`,
-		"SELECT ts FROM a USING TIME_SERIES_FORMAT(timetick=\"t\", starttime=\"x\", value=\"v\")": "starttime is not supported",
-		"SELECT ts FROM a USING TIME_SERIES_FORMAT(timetick":                                      "the bracket is not closed",
-		"SELECT TS_EXPLODE(ts) AS (a) FROM a":                                                     "TS_EXPLODE has two columns",
-		"SELECT TS_SEGMENT_BY_TIME(ts, day, hour) FROM a":                                         "line 1, column 8: TS_SEGMENT_BY_TIME: want hour",
-		"SELECT " + strings.Repeat("TS_DIFF(", 200) + "ts" + strings.Repeat(")", 200):             "nested more than 100 deep",
+		"SELECT ts FROM a USING TIME_SERIES_FORMAT(value=\"v\")":                                    "line 1, column 24: TIME_SERIES_FORMAT needs timetick and value",
+		"SELECT ts FROM a USING TIME_SERIES_FORMAT(timetick=\"t\", value=\"v\", nosuch=\"x\")":      `unknown property "nosuch"`,
+		"SELECT ts FROM a USING TIME_SERIES_FORMAT(timetick=\"t\", granularity=\"x\", value=\"v\")": "granularity 'x': want one as PT15M",
+		"SELECT ts FROM a USING TIME_SERIES_FORMAT(timetick":                                        "the bracket is not closed",
+		"SELECT TS_EXPLODE(ts) AS (a) FROM a":                                                       "TS_EXPLODE has 2 columns: AS (timestamp, value)",
+		"SELECT TS_SEGMENT_BY_TIME(ts, day, hour) FROM a":                                           "line 1, column 8: TS_SEGMENT_BY_TIME: want hour",
+		"SELECT " + strings.Repeat("TS_DIFF(", 200) + "ts" + strings.Repeat(")", 200):               "nested more than 100 deep",
 	} {
 		if _, err := Rewrite(sql, interval); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("Rewrite(%.80q) = %v; want %s", sql, err, want)
