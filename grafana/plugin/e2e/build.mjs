@@ -1,5 +1,6 @@
 // Builds the page that plays Grafana in the browser test, with the libraries of
 // this folder, or of GRAFANA_PACKAGES: the node_modules of another version.
+import { existsSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { build } from 'esbuild';
@@ -20,7 +21,7 @@ await build({
   logLevel: 'error',
   define: { 'process.env.NODE_ENV': '"production"', global: 'window' },
   loader: { '.svg': 'dataurl', '.ttf': 'dataurl', '.png': 'dataurl' },
-  alias: packages ? Object.fromEntries(shared.map((name) => [name, `${packages}/${name}`])) : {},
+  alias: packages ? { ...Object.fromEntries(shared.map((name) => [name, `${packages}/${name}`])), 'react-dom/server': packages + '/react-dom/server.browser.js', systemjs: resolve('node_modules/systemjs') } : {},
 });
 await writeFile(
   out + '/index.html',
@@ -30,5 +31,5 @@ window.__grafana_public_path__ = '/public/';
 window.MonacoEnvironment = { getWorkerUrl: () => '/editor.worker.js' };
 window.grafanaBootData = { user: { theme: 'dark', locale: 'en-US', timezone: 'utc', weekStart: '', permissions: {} }, settings: { featureToggles: {}, datasources: {}, panels: {}, apps: {}, buildInfo: { version: '', env: 'production' } }, navTree: [] };
 </script>
-<link rel="stylesheet" href="host.css"></head><body><div id="root"></div><script src="host.js"></script></body></html>`
+${existsSync(out + '/host.css') ? '<link rel="stylesheet" href="host.css">' : ''}</head><body><div id="root"></div><script src="host.js"></script></body></html>`
 );

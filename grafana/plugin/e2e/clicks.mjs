@@ -17,6 +17,8 @@ async function rows(page, ref) {
   return frame.evaluate((e) => ({ rows: Number(e.dataset.rows), kind: e.dataset.kind, show: e.dataset.show, names: [...e.querySelectorAll('th')].map((x) => x.textContent), types: [...e.querySelectorAll('th')].map((x) => x.dataset.type) }));
 }
 
+// toggle turns a switch: what is seen of it lies beside its input.
+const toggle = (section, label) => section.locator(`input[aria-label="${label}"]`).evaluate((e) => e.click());
 const query = (page, ref) => page.getByRole('region', { name: 'Query ' + ref });
 const last = (page) => page.evaluate(() => window.asked.filter((a) => a.url.startsWith('/api/ds/query')).at(-1)?.data.queries);
 
@@ -118,9 +120,10 @@ export const clicks = {
     await a.getByRole('button', { name: 'Run' }).click();
     const got = await rows(page, 'A');
     same('the builder counts', got.rows > 0 && got.names[0], 'target_ip');
-    await a.locator('label[for]', { hasText: 'Over time' }).first().click();
+    await toggle(a, 'Over time');
+    await page.waitForFunction(() => document.querySelector('pre[aria-label="SQL of the builder"]').innerText.includes('$__timeGroup(start_time'));
     await a.getByRole('radio', { name: 'Code' }).click({ force: true });
-    await a.locator('.monaco-editor').waitFor();
+    await a.locator('.monaco-editor').first().waitFor();
     same('code has the SQL', await page.evaluate(() => [window.queries[0].builder === undefined, window.queries[0].rawSql.includes('GROUP BY ALL')]), [true, true]);
   },
 
@@ -168,7 +171,7 @@ export const clicks = {
     await format('Logs');
     await run();
     await page.waitForFunction(() => document.querySelector('[aria-label="Frame A"]')?.dataset.show === 'logs');
-    await a.locator('label[for]', { hasText: 'Get queried result' }).locator('xpath=..').locator('input[type=checkbox]').first().click({ force: true });
+    await toggle(a, 'Get queried result');
     same('get queried result', await page.evaluate(() => window.queries[0].returnResult), false);
     await run();
     await page.waitForFunction(() => !document.querySelector('[aria-label="Frame A"]'));

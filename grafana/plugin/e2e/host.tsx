@@ -14,7 +14,7 @@ import { Pages } from './pages';
 const w = window as unknown as Record<string, any>;
 
 // SystemJS' AMD define is kept for plug-ins: the global one is Monaco's, as in Grafana.
-const amd = w.define;
+const amd = w.define ?? w.__grafana_amd_define; // Grafana 10's runtime has put it there itself
 delete w.define;
 const shared: Record<string, unknown> = { react: React, 'react-dom': reactDom, rxjs, '@grafana/data': data, '@grafana/runtime': runtime, '@grafana/ui': ui };
 const system = w.System;

@@ -149,7 +149,8 @@ export class OrielDataSource extends DataSourceWithBackend<OrielQuery, OrielOpti
 
 /** usable keeps the filters that are complete. */
 function usable(filters?: AdHocVariableFilter[]): OrielQuery['filters'] | undefined {
-  const list = filters?.filter((f) => f.key && f.operator).map(({ key, operator, value, values }) => ({ key, operator, value, ...(values ? { values } : {}) }));
+  // Grafana 10 has no operators of several values.
+  const list = (filters as OrielQuery['filters'])?.filter((f) => f.key && f.operator).map(({ key, operator, value, values }) => ({ key, operator, value, ...(values ? { values } : {}) }));
   return list && list.length > 0 ? list : undefined;
 }
 
