@@ -39,7 +39,7 @@ test: check-go check-gcc $(PAGES) ## unit, golden, script and rule tests, with t
 	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory test-plugin; elif [ "$(CI)" = true ]; then echo "Node is missing"; exit 1; else echo "Node is missing: the plug-in's front-end was not tested"; fi
 
 test-plugin: grafana/plugin/node_modules
-	cd grafana/plugin && npm run --silent typecheck && npm test --silent
+	cd grafana/plugin && npm run --silent typecheck && npm run --silent compat && npm test --silent
 
 grafana/plugin/node_modules: grafana/plugin/package-lock.json
 	cd grafana/plugin && npm ci --ignore-scripts --no-audit --no-fund && touch node_modules
@@ -78,6 +78,7 @@ e2e: check-go ## against real WireGuard devices, Prometheus, promtool, amtool, I
 	[ -x $(TOOLS)/influxd-1.8 ] || { GOBIN=$(TOOLS) go install github.com/influxdata/influxdb/cmd/influxd@v1.8.10 && mv $(TOOLS)/influxd $(TOOLS)/influxd-1.8; }
 	[ -x $(TOOLS)/telegraf ] || GOBIN=$(TOOLS) go install -tags custom,inputs.wireguard,outputs.influxdb,outputs.prometheus_client github.com/influxdata/telegraf/cmd/telegraf@v1.39.0
 	[ -x $(TOOLS)/versitygw ] || GOBIN=$(TOOLS) go install github.com/versity/versitygw/cmd/versitygw@v1.8.0
+	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory grafana/plugin/node_modules; fi
 	cd e2e && PATH=$(TOOLS):$$PATH CI=$(CI) go test -timeout 20m ./...
 	$(MAKE) e2e-console
 

@@ -80,7 +80,9 @@ func (g *group) begin(ctx context.Context, n *node, a *Answer) {
 		return
 	}
 	key := ""
-	if n.exp.Dest == nil && !a.shape.Volatile && g.cfg.CacheSize > 0 {
+	// An answer without rows is none for who asks the same and wants them.
+	shown := n.ReturnResult == nil || *n.ReturnResult
+	if n.exp.Dest == nil && shown && !a.shape.Volatile && g.cfg.CacheSize > 0 {
 		key = g.key(a.SQL, in.etags)
 	}
 	g.enter()

@@ -32,6 +32,21 @@ func TestRelativeRangesHitTheCache(t *testing.T) {
 	}
 }
 
+func TestAnAnswerWithoutRowsIsNotKeptForThoseWhoWantThem(t *testing.T) {
+	s, _, _ := service(t, nil)
+	no := false
+	const text = "SELECT count(*) FROM flows"
+	for range 2 {
+		_, results := post(t, s, request(query.Query{RefID: "A", SQL: text, ReturnResult: &no}))
+		if results[0]["row_count"] != 0.0 {
+			t.Errorf("a result that nobody wanted: %v", results)
+		}
+		if got := rows(t, s, request(query.Query{SQL: text})); got != "[[240]]" {
+			t.Errorf("rows %s; want [[240]]", got)
+		}
+	}
+}
+
 func TestIdenticalQueriesRunOnce(t *testing.T) {
 	s, _, c := service(t, nil)
 	var wg sync.WaitGroup

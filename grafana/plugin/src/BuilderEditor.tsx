@@ -72,7 +72,9 @@ export function BuilderEditor({ datasource, state, onChange, onRun }: Props) {
             <InlineField label={i === 0 ? 'Where' : 'and'} labelWidth={12}>
               <Select aria-label={'Column of condition ' + (i + 1)} width={24} options={names} value={c.column} onChange={(v) => set({ column: v.value ?? '' })} />
             </InlineField>
-            <Select aria-label={'Operator of condition ' + (i + 1)} width={14} options={operators.map(option)} value={c.operator} onChange={(v) => set({ operator: v.value ?? '=' })} />
+            <InlineField>
+              <Select aria-label={'Operator of condition ' + (i + 1)} width={14} options={operators.map(option)} value={c.operator} onChange={(v) => set({ operator: v.value ?? '=' })} />
+            </InlineField>
             {!c.operator.startsWith('IS ') && <Input aria-label={'Value of condition ' + (i + 1)} width={28} value={c.value} onChange={(e) => set({ value: e.currentTarget.value })} onBlur={onRun} />}
             <Button aria-label={'Remove condition ' + (i + 1)} variant="secondary" icon="times" onClick={() => change({ conditions: state.conditions.filter((_, j) => j !== i) })} />
           </InlineFieldRow>
@@ -85,7 +87,9 @@ export function BuilderEditor({ datasource, state, onChange, onRun }: Props) {
             <InlineField label={i === 0 ? 'Show' : 'and'} labelWidth={12}>
               <Select aria-label={'Function ' + (i + 1)} width={24} options={figures.map(option)} value={f.fn} onChange={(v) => set({ fn: v.value ?? 'count' })} />
             </InlineField>
-            <Select aria-label={'Column of function ' + (i + 1)} width={28} isClearable placeholder={f.fn === 'count' ? 'rows' : 'column'} options={names} value={f.column || null} onChange={(v) => set({ column: v?.value ?? '' })} />
+            <InlineField>
+              <Select aria-label={'Column of function ' + (i + 1)} width={28} isClearable placeholder={f.fn === 'count' ? 'rows' : 'column'} options={names} value={f.column || null} onChange={(v) => set({ column: v?.value ?? '' })} />
+            </InlineField>
             <Button aria-label={'Remove function ' + (i + 1)} variant="secondary" icon="times" onClick={() => change({ figures: state.figures.filter((_, j) => j !== i) })} />
           </InlineFieldRow>
         );

@@ -76,7 +76,6 @@ export function ConfigEditor({ options, onOptionsChange }: Props) {
         {flag('tlsAuth', 'Client certificate', 'Mutual TLS.')}
         {json.tlsAuth && (
           <>
-            {text('serverName', 'Server name', "Name in the server's certificate, if it is not that of the URL.")}
             <InlineField label="Certificate" labelWidth={22}>
               <SecretTextArea id="oriel-cert" cols={60} rows={5} placeholder="-----BEGIN CERTIFICATE-----" {...secret('tlsClientCert')} />
             </InlineField>
@@ -85,6 +84,7 @@ export function ConfigEditor({ options, onOptionsChange }: Props) {
             </InlineField>
           </>
         )}
+        {(json.tlsAuth || json.tlsAuthWithCACert) && text('serverName', 'Server name', "Name in the server's certificate, if it is not that of the URL.")}
         {flag('tlsSkipVerify', 'Skip verification', 'Do not verify the certificate: who sits between can read everything.')}
       </FieldSet>
       <FieldSet label="Queries">

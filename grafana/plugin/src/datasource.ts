@@ -9,7 +9,7 @@ import {
   dateTime,
 } from '@grafana/data';
 import { DataSourceWithBackend, getTemplateSrv } from '@grafana/runtime';
-import { lastValueFrom, type Observable } from 'rxjs';
+import { lastValueFrom, type Observable, of } from 'rxjs';
 
 import { migrate, prevOf, takeVariables, toOptions } from './model';
 import { type Column, defaultQuery, type OrielOptions, type OrielQuery } from './types';
@@ -40,9 +40,9 @@ export class OrielDataSource extends DataSourceWithBackend<OrielQuery, OrielOpti
     return defaultQuery;
   }
 
-  /** A hidden query is not sent by itself: those that read it carry its SQL. */
+  /** Grafana 11 and newer hand over only those that pass here: query needs the hidden ones too, for what others read. */
   filterQuery(query: OrielQuery): boolean {
-    return !query.hide && migrate(query).rawSql.trim() !== '';
+    return migrate(query).rawSql.trim() !== '';
   }
 
   query(request: DataQueryRequest<OrielQuery>): Observable<DataQueryResponse> {
@@ -50,8 +50,9 @@ export class OrielDataSource extends DataSourceWithBackend<OrielQuery, OrielOpti
     const raw = request.rangeRaw ?? request.range?.raw;
     const relative = typeof raw?.from === 'string' || typeof raw?.to === 'string';
     const filters = (request as { filters?: AdHocVariableFilter[] }).filters;
-    const targets = all.map((q) => ({ ...q, relative, prev: prevOf(q, all), filters: usable(filters) ?? q.filters }));
-    return super.query({ ...request, targets });
+    // A hidden query is not sent by itself: those that read it carry its SQL.
+    const targets = all.filter((q) => !q.hide && q.rawSql.trim() !== '').map((q) => ({ ...q, relative, prev: prevOf(q, all), filters: usable(filters) ?? q.filters }));
+    return targets.length === 0 ? of({ data: [] }) : super.query({ ...request, targets });
   }
 
   /** The values of variables go along; the server puts them in. */
@@ -148,7 +149,8 @@ export class OrielDataSource extends DataSourceWithBackend<OrielQuery, OrielOpti
 
 /** usable keeps the filters that are complete. */
 function usable(filters?: AdHocVariableFilter[]): OrielQuery['filters'] | undefined {
-  const list = filters?.filter((f) => f.key && f.operator).map(({ key, operator, value, values }) => ({ key, operator, value, ...(values ? { values } : {}) }));
+  // Grafana 10 has no operators of several values.
+  const list = (filters as OrielQuery['filters'])?.filter((f) => f.key && f.operator).map(({ key, operator, value, values }) => ({ key, operator, value, ...(values ? { values } : {}) }));
   return list && list.length > 0 ? list : undefined;
 }
 

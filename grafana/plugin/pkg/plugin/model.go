@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 
 	"github.com/grafana/grafana-plugin-sdk-go/backend"
@@ -99,4 +100,32 @@ func parseModel(q backend.DataQuery) (model, error) {
 		return m, errNoSQL
 	}
 	return m, nil
+}
+
+// readPrev finds what a query reads; strings and comments match whole, so that what they say is not taken.
+var readPrev = regexp.MustCompile(`(?is)'(?:[^']|'')*'|--[^\n]*|/\*.*?\*/|\$__source_prev\s*\(\s*(\w+)\s*\)`)
+
+// carry puts the SQL of all queries that m reads, directly or through others,
+// into Prev. What stands beside it in a request is newer than what m was saved with.
+func (m *model) carry(ref string, beside map[string]string) {
+	prev := map[string]string{}
+	var follow func(sql string)
+	follow = func(sql string) {
+		for _, match := range readPrev.FindAllStringSubmatch(sql, -1) {
+			name := match[1]
+			if _, done := prev[name]; name == "" || name == ref || done {
+				continue // a cycle is the server's to name
+			}
+			text, ok := beside[name]
+			if !ok {
+				text, ok = m.Prev[name]
+			}
+			if ok {
+				prev[name] = text
+				follow(text)
+			}
+		}
+	}
+	follow(m.RawSQL)
+	m.Prev = prev
 }

@@ -128,10 +128,39 @@ func TestOneRefIDIsEnough(t *testing.T) {
 	if req = <-f.asked; len(got) != 2 || len(req.Queries) != 3 || len(f.asked) != 0 {
 		t.Errorf("answers to %d queries, asked as %+v", len(got), req.Queries)
 	}
-	// Another query of the same name belongs to another request.
-	got = ask(t, d, dataQuery("C", chain), dataQuery("A", `{"rawSql":"SELECT 3"}`))
-	if len(got) != 2 || got["A"].Error != nil || got["C"].Error != nil || len(f.asked) != 2 {
-		t.Errorf("answers %+v in %d requests", got, len(f.asked))
+	// What stands beside it is newer than what it was saved with, hidden or not.
+	for _, hide := range []string{"false", "true"} {
+		got = ask(t, d, dataQuery("C", chain), dataQuery("A", `{"rawSql":"SELECT 3","hide":`+hide+`}`))
+		req = <-f.asked
+		text := ""
+		for _, q := range req.Queries {
+			if q.RefID == "A" {
+				text = q.SQL
+			}
+		}
+		if got["C"].Error != nil || len(f.asked) != 0 || text != "SELECT 3" {
+			t.Errorf("hide %s: answers %+v, A asked as %q, %d more requests", hide, got, text, len(f.asked))
+		}
+	}
+}
+
+func TestWhatAQueryReads(t *testing.T) {
+	m := model{
+		RawSQL: "SELECT '$__source_prev(X)' -- $__source_prev(Y)\n/* $__source_prev(Z) */ FROM $__source_prev(A) JOIN $__source_prev( B ) JOIN $__source_prev(C)",
+		Prev:   map[string]string{"A": "old", "X": "SELECT 1", "D": "SELECT 4"},
+	}
+	m.carry("C", map[string]string{"A": "SELECT * FROM $__source_prev(D), $__source_prev(C)", "C": "SELECT 5", "E": "SELECT 6"})
+	want := map[string]string{"A": "SELECT * FROM $__source_prev(D), $__source_prev(C)", "D": "SELECT 4"}
+	if diff := cmp.Diff(want, m.Prev); diff != "" {
+		t.Errorf("carried (-want +got):\n%s", diff)
+	}
+}
+
+func TestAQueryWithoutResultHasNoFrame(t *testing.T) {
+	f := newFakeServer(t, map[string]result{"A": {fields: []arrow.Field{}}})
+	got := ask(t, newDatasource(t, f.URL, "", nil), dataQuery("A", `{"rawSql":"SELECT 1","returnResult":false}`))["A"]
+	if req := <-f.asked; got.Error != nil || len(got.Frames) != 0 || *req.Queries[0].ReturnResult {
+		t.Errorf("answer %+v of %+v; want no frame", got, req.Queries)
 	}
 }
 

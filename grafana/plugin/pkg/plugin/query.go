@@ -138,7 +138,7 @@ func (s *frames) end(ref string, t tail) error {
 		return nil //nolint:nilerr // it is the query's, not the stream's
 	}
 	answer := backend.DataResponse{Status: backend.StatusOK}
-	if b := s.building[ref]; b != nil {
+	if b := s.building[ref]; b != nil && len(b.columns) > 0 { // without a result, as the query may want it, there are none
 		f := b.frame(ref)
 		finish(f, s.group.formats[ref], t.SQL, notices(t))
 		answer.Frames = data.Frames{f}

@@ -42,8 +42,16 @@ type group struct {
 // itself gets its answer in failed, and the others go on.
 func (d *Datasource) plan(queries []backend.DataQuery) (groups []*group, failed map[string]backend.DataResponse) {
 	failed = map[string]backend.DataResponse{}
-	for _, q := range queries {
-		m, err := parseModel(q)
+	models, texts := make([]model, len(queries)), map[string]string{}
+	errs := make([]error, len(queries))
+	for i, q := range queries {
+		if models[i], errs[i] = parseModel(q); errs[i] == nil {
+			texts[q.RefID] = models[i].RawSQL
+		}
+	}
+	for i, q := range queries {
+		m, err := models[i], errs[i]
+		m.carry(q.RefID, texts)
 		switch {
 		case err == errNoSQL: //nolint:errorlint // it is never wrapped
 			failed[q.RefID] = backend.DataResponse{} // an empty query is not an error while it is written
