@@ -14,8 +14,11 @@ import (
 type Past struct {
 	Job    string
 	Metric map[string]string // with __name__
-	// At is the value at a time. It is called once for each time, in order.
+	// At is the value at a time. It is called for rising times.
 	At func(time.Time) float64
+	// Every is the least time between two samples: what does not move needs few,
+	// though more than one in the five minutes that a query looks back.
+	Every time.Duration
 }
 
 // Backfill stores series of the past. Call it between Open and Run: the storage
@@ -24,6 +27,7 @@ func (e *Engine) Backfill(ctx context.Context, times []time.Time, list []Past) e
 	instance := e.current.Load().settings.Instance
 	all := make([]labels.Labels, len(list))
 	refs := make([]storage.SeriesRef, len(list))
+	due := make([]time.Time, len(list))
 	for i, p := range list {
 		all[i] = p.labels(instance)
 	}
@@ -33,6 +37,10 @@ func (e *Engine) Backfill(ctx context.Context, times []time.Time, list []Past) e
 		}
 		app := e.db.Appender(ctx)
 		for i, p := range list {
+			if at.Before(due[i]) {
+				continue
+			}
+			due[i] = at.Add(p.Every)
 			ref, err := app.Append(refs[i], all[i], at.UnixMilli(), p.At(at))
 			if err != nil {
 				_ = app.Rollback()
