@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	dto "github.com/prometheus/client_model/go"
@@ -46,7 +47,7 @@ func (a *application) backfill(ctx context.Context) error {
 	var list []prom.Past
 	for job := range sets {
 		for _, s := range history.Of(first[job], second[job], end.Sub(began), span) {
-			one := prom.Past{Job: job, Metric: s.Metric, At: s.At}
+			one := prom.Past{Job: job, Metric: s.Metric, At: s.At, Ends: strings.HasSuffix(s.Metric["__name__"], "_info")}
 			if s.Still {
 				one.Every = historyStill
 			}

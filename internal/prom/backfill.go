@@ -3,10 +3,12 @@ package prom
 import (
 	"context"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/model/value"
 	"github.com/prometheus/prometheus/storage"
 )
 
@@ -19,6 +21,9 @@ type Past struct {
 	// Every is the least time between two samples: what does not move needs few,
 	// though more than one in the five minutes that a query looks back.
 	Every time.Duration
+	// Ends tells that the series ends with the times, as when a scrape no longer
+	// has it: the one that goes on may have another value of a label.
+	Ends bool
 }
 
 // Backfill stores series of the past. Call it between Open and Run: the storage
@@ -31,17 +36,21 @@ func (e *Engine) Backfill(ctx context.Context, times []time.Time, list []Past) e
 	for i, p := range list {
 		all[i] = p.labels(instance)
 	}
-	for _, at := range times {
+	for n, at := range times {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
 		app := e.db.Appender(ctx)
 		for i, p := range list {
-			if at.Before(due[i]) {
+			if at.Before(due[i]) && n < len(times)-1 {
 				continue
 			}
 			due[i] = at.Add(p.Every)
-			ref, err := app.Append(refs[i], all[i], at.UnixMilli(), p.At(at))
+			v := p.At(at)
+			if p.Ends && n == len(times)-1 {
+				v = math.Float64frombits(value.StaleNaN)
+			}
+			ref, err := app.Append(refs[i], all[i], at.UnixMilli(), v)
 			if err != nil {
 				_ = app.Rollback()
 				return fmt.Errorf("store past of %s: %w", all[i], err)
