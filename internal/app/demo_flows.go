@@ -11,7 +11,7 @@ import (
 )
 
 const (
-	demoFlowRows  = 6_000 // of each cloud
+	demoFlowRows  = 4_000 // of each cloud
 	demoFlowHours = 24    // up to now
 )
 
