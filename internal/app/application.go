@@ -181,6 +181,7 @@ func (a *application) replace() error {
 	if err != nil {
 		return err
 	}
+	cfg.within(a.flags.inside)
 	cfg.api = a.engine
 	features, err := cfg.build(a.features, a.log)
 	if err != nil {

@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/cobra"
 
 	demowireguard "github.com/orielhq/oriel/internal/demo/wireguard"
+	"github.com/orielhq/oriel/internal/wireguard"
 )
 
 func demoCommand() *cobra.Command {
@@ -44,6 +45,7 @@ func demoCommand() *cobra.Command {
 type demoPart struct {
 	run      func(context.Context) error // until ctx is done; lets go of everything
 	sections map[string]any
+	inside   wireguard.Inside // what is known of devices in this process, or nil
 }
 
 // demoParts opens each part, with a folder of its own.
@@ -89,6 +91,9 @@ func demo(ctx context.Context, f serveFlags, out io.Writer, log *slog.Logger) (e
 			} else {
 				config[name] = section
 			}
+		}
+		if part.inside != nil {
+			f.inside = part.inside
 		}
 		wg.Go(func() {
 			if err := part.run(ctx); err != nil {
@@ -139,15 +144,16 @@ func openDemoWireGuard(ctx context.Context, dir string, log *slog.Logger) (demoP
 			return errors.Join(err, <-ended)
 		},
 		sections: map[string]any{
-			"wireguard": map[string]any{"socket_dir": dir, "names": mesh.Names(), "addresses": addresses},
+			"wireguard": map[string]any{"socket_dir": dir, "names": mesh.Names(), "addresses": addresses, "probe": map[string]any{"peers": []string{"*"}, "count": 2}},
 			"wirerest":  wirerest.section,
 		},
+		inside: mesh,
 	}, nil
 }
 
 var demoText = strings.TrimLeft(`
 Two WireGuard devices run in this process, wg-office and wg-backup, with peers that move traffic; and a simulated
-NeuVector controller, "primary", that manages the clusters edge1 and edge2. Three hours of flow logs of four clouds,
+NeuVector controller, "primary", that manages the clusters edge1 and edge2. A day of flow logs of four clouds,
 with a scan and an exfiltration in them, are imported into a lake. All metrics are pushed to a simulated InfluxDB 2,
 which is overloaded for 20 s every four minutes. Two companies, acme and globex, read their tunnels'
 metrics through guardian, gateway and tenant proxy, each its own; a certificate of globex's ends in five days, and a third
@@ -155,7 +161,7 @@ company is refused. A minute of an office's packets, recorded of real HTTP, TLS,
 port scan in it, is replayed again and again.
 
   look at      %[2]s                      the console: what is healthy, what fires, who talks
-               %[2]s/dashboards           every dashboard, with three hours of history made up from the first seconds
+               %[2]s/dashboards           every dashboard, with a day of history made up from the first seconds
                %[2]s/explore              PromQL and SQL
                %[2]s/entity?q=203.0.113.66   who scanned
 

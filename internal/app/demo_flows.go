@@ -11,8 +11,8 @@ import (
 )
 
 const (
-	demoFlowRows  = 2_000 // of each cloud
-	demoFlowHours = 3     // up to now
+	demoFlowRows  = 4_000 // of each cloud
+	demoFlowHours = 24    // up to now
 )
 
 // openDemoFlows writes the flow logs of four clouds, with a scan and an

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	dto "github.com/prometheus/client_model/go"
@@ -12,8 +13,11 @@ import (
 )
 
 const (
-	historySpan  = 3 * time.Hour
+	historySpan  = 24 * time.Hour
+	historyFine  = 3 * time.Hour    // up to now
 	historyStep  = 15 * time.Second // what Grafana and the console take for granted
+	historyOld   = 30 * time.Second // before the fine hours: enough for a rate, and half the work
+	historyStill = 2 * time.Minute  // of what does not move
 	historyWait  = 12 * time.Second // at most, for every source to answer
 	historyCalm  = 1500 * time.Millisecond
 	historyApart = 6 * time.Second
@@ -21,6 +25,7 @@ const (
 
 // backfill stores the hours before the demo began, made of what its collectors show now.
 func (a *application) backfill(ctx context.Context) error {
+	asked := time.Now()
 	sets := a.shown.Load().sets()
 	if err := a.settled(ctx, sets); err != nil {
 		return err
@@ -42,15 +47,27 @@ func (a *application) backfill(ctx context.Context) error {
 	var list []prom.Past
 	for job := range sets {
 		for _, s := range history.Of(first[job], second[job], end.Sub(began), span) {
-			list = append(list, prom.Past{Job: job, Metric: s.Metric, At: s.At})
+			one := prom.Past{Job: job, Metric: s.Metric, At: s.At, Ends: strings.HasSuffix(s.Metric["__name__"], "_info")}
+			if s.Still {
+				one.Every = historyStill
+			}
+			list = append(list, one)
 		}
 		list = append(list, prom.Past{Job: job, Metric: map[string]string{"__name__": "up"}, At: func(time.Time) float64 { return 1 }})
 	}
 	var times []time.Time
-	for at := span.Start; at.Before(end); at = at.Add(historyStep) {
+	for at := span.Start; at.Before(end); {
 		times = append(times, at)
+		if at.Before(end.Add(-historyFine)) {
+			at = at.Add(historyOld)
+		} else {
+			at = at.Add(historyStep)
+		}
 	}
-	return a.engine.Backfill(ctx, times, list)
+	begin := time.Now()
+	err = a.engine.Backfill(ctx, times, list)
+	a.log.Info("made history", "series", len(list), "after", begin.Sub(asked).Round(time.Millisecond).String(), "took", time.Since(begin).Round(time.Millisecond).String())
+	return err
 }
 
 // sets are the pages of the features by the name of their job; the program's own is of no interest.

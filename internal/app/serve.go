@@ -18,6 +18,7 @@ import (
 
 	"github.com/orielhq/oriel/internal/prom"
 	"github.com/orielhq/oriel/internal/server"
+	"github.com/orielhq/oriel/internal/wireguard"
 	"github.com/orielhq/oriel/rules"
 )
 
@@ -33,7 +34,8 @@ type serveFlags struct {
 	externalURL string
 	web         server.Config
 	log         logFlags
-	past        bool // of the demo: make up the hours before it began
+	past        bool             // of the demo: make up the hours before it began
+	inside      wireguard.Inside // of the demo: its devices are in this process
 }
 
 func serveCommand() *cobra.Command {
@@ -79,6 +81,7 @@ func serve(ctx context.Context, f serveFlags, log *slog.Logger, ready func(url s
 	if err != nil {
 		return err
 	}
+	cfg.within(f.inside)
 	a := &application{flags: f, log: log, running: newRunning(log), reloads: newReloads()}
 	a.base = context.WithoutCancel(ctx)
 	a.console = a.newConsole()

@@ -20,6 +20,13 @@ import (
 	"github.com/orielhq/oriel/internal/wireguard/top"
 )
 
+// within tells the collector of devices in this process.
+func (c *Config) within(inside wireguard.Inside) {
+	if c.WireGuard != nil && inside != nil {
+		c.WireGuard.Inside = inside
+	}
+}
+
 // topFlags are those of `oriel wireguard`.
 type topFlags struct {
 	config, socketDir         string

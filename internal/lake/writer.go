@@ -18,6 +18,9 @@ import (
 const (
 	// maxBuffered is the rows that a writer holds before it makes row groups of them.
 	maxBuffered = 65_536
+	// maxBatches is the batches that a writer holds: one of an object with a
+	// single row takes as much memory as a full one.
+	maxBatches = 128
 	// maxOpen is the hours that a writer keeps files of at once.
 	maxOpen = 48
 	// maxFile is the bytes at which a file is closed and the next one begun.
@@ -128,7 +131,7 @@ func (w *Writer[T]) own(ctx context.Context, rows []T, free func()) error {
 		h.rows = append(h.rows, ref[T]{t.UnixMicro(), &rows[i]})
 	}
 	w.buffered += len(rows)
-	if w.buffered >= maxBuffered && failed == nil {
+	if (w.buffered >= maxBuffered || len(w.free) >= maxBatches) && failed == nil {
 		failed = w.encodeAll(ctx)
 	}
 	if failed != nil {

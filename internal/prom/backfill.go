@@ -3,10 +3,12 @@ package prom
 import (
 	"context"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/model/value"
 	"github.com/prometheus/prometheus/storage"
 )
 
@@ -14,8 +16,14 @@ import (
 type Past struct {
 	Job    string
 	Metric map[string]string // with __name__
-	// At is the value at a time. It is called once for each time, in order.
+	// At is the value at a time. It is called for rising times.
 	At func(time.Time) float64
+	// Every is the least time between two samples: what does not move needs few,
+	// though more than one in the five minutes that a query looks back.
+	Every time.Duration
+	// Ends tells that the series ends with the times, as when a scrape no longer
+	// has it: the one that goes on may have another value of a label.
+	Ends bool
 }
 
 // Backfill stores series of the past. Call it between Open and Run: the storage
@@ -24,16 +32,25 @@ func (e *Engine) Backfill(ctx context.Context, times []time.Time, list []Past) e
 	instance := e.current.Load().settings.Instance
 	all := make([]labels.Labels, len(list))
 	refs := make([]storage.SeriesRef, len(list))
+	due := make([]time.Time, len(list))
 	for i, p := range list {
 		all[i] = p.labels(instance)
 	}
-	for _, at := range times {
+	for n, at := range times {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
 		app := e.db.Appender(ctx)
 		for i, p := range list {
-			ref, err := app.Append(refs[i], all[i], at.UnixMilli(), p.At(at))
+			if at.Before(due[i]) && n < len(times)-1 {
+				continue
+			}
+			due[i] = at.Add(p.Every)
+			v := p.At(at)
+			if p.Ends && n == len(times)-1 {
+				v = math.Float64frombits(value.StaleNaN)
+			}
+			ref, err := app.Append(refs[i], all[i], at.UnixMilli(), v)
 			if err != nil {
 				_ = app.Rollback()
 				return fmt.Errorf("store past of %s: %w", all[i], err)

@@ -22,11 +22,14 @@ func (c *Collector) probe(ctx context.Context) {
 	defer wg.Wait()
 	slots := make(chan struct{}, c.cfg.Probe.Concurrency)
 	var last lookup
-	for {
+	for first := true; ; first = false {
 		start := time.Now()
 		c.probes.forget(start)
 		c.probes.pinger.tidy(start)
 		for _, d := range c.round(ctx) {
+			if first { // whoever starts it wants to see something
+				d.offset /= 8
+			}
 			if !pause(ctx, time.Until(start.Add(d.offset))) {
 				return
 			}
@@ -93,7 +96,11 @@ func (c *Collector) probeOne(ctx context.Context, view *deviceView, p *peerView)
 		c.probes.count(view.name, result)
 		return
 	}
-	a, err := c.probes.ping(ctx, echoTarget{addr: addr, ifindex: view.iface.index, space: view.iface.space}, c.cfg.Probe.Count, c.cfg.Probe.Timeout.Std())
+	ping := c.probes.ping
+	if view.iface.inside {
+		ping = c.pingInside(view.name)
+	}
+	a, err := ping(ctx, echoTarget{addr: addr, ifindex: view.iface.index, space: view.iface.space}, c.cfg.Probe.Count, c.cfg.Probe.Timeout.Std())
 	switch {
 	case ctx.Err() != nil:
 		err = ctx.Err() // neither a success nor a failure
@@ -112,6 +119,25 @@ func (c *Collector) probeOne(ctx context.Context, view *deviceView, p *peerView)
 	c.probes.done(id, a, err, time.Now())
 	if result != "" {
 		c.probes.count(view.name, result)
+	}
+}
+
+// pingInside asks through a device of this process.
+func (c *Collector) pingInside(device string) func(context.Context, echoTarget, int, time.Duration) (echoes, error) {
+	return func(ctx context.Context, t echoTarget, count int, timeout time.Duration) (echoes, error) {
+		ctx, cancel := context.WithTimeout(ctx, timeout)
+		defer cancel()
+		var a echoes
+		var sum time.Duration
+		for a.sent = 1; ; a.sent++ {
+			if took, err := c.cfg.Inside.Echo(ctx, device, t.addr); err == nil {
+				a.received++
+				sum += took
+			}
+			if a.sent == count || !pause(ctx, min(echoGap, timeout/time.Duration(count+1))) {
+				return a.mean(sum), nil
+			}
+		}
 	}
 }
 

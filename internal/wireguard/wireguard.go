@@ -70,6 +70,8 @@ type Config struct {
 	RemoteIPAndPort bool `yaml:"remote_ip_and_port"`
 	// Probe says which peers are asked for an echo through the tunnel.
 	Probe Probe `yaml:"probe"`
+	// Inside knows the interfaces of devices in this process; a file cannot name it.
+	Inside Inside `yaml:"-"`
 }
 
 // Default is what a section without keys means.
@@ -192,7 +194,7 @@ func New(cfg Config, log *slog.Logger) (*Collector, error) {
 			patterns: cfg.Interfaces, socketDir: cfg.SocketDir, timeout: cfg.Timeout.Std(), maxPeers: cfg.MaxPeers,
 			kernel: newKernel(sysfs), busy: map[string]struct{}{},
 		},
-		tracker: newTracker(cfg, interfaces{sysfs: sysfs}.of, log),
+		tracker: newTracker(cfg, interfaces{sysfs: sysfs, inside: cfg.Inside}.of, log),
 		probes:  newProbes(cfg.Probe),
 	}
 	for _, n := range cfg.Namespaces {

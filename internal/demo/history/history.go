@@ -18,6 +18,8 @@ type Series struct {
 	Metric map[string]string // with __name__
 	// At is the value at a time. Call it for rising times, from Config.Start on.
 	At func(time.Time) float64
+	// Still tells that the value is the same all the time, and no counter.
+	Still bool
 }
 
 // Span is the time to make up: from Start to End, which is when the second page was read.
@@ -28,7 +30,7 @@ type point struct {
 	metric      map[string]string
 	first, last float64
 	counts      bool   // a counter, or a part of a histogram
-	family      string // its parts move together
+	family      string // of the metric: a histogram's parts have one
 }
 
 // Of makes the past of two pages of a collector that are some time apart.
@@ -38,6 +40,7 @@ func Of(first, second []*dto.MetricFamily, apart time.Duration, span Span) []Ser
 	for _, p := range points(first) {
 		before[key(p.metric)] = p.last
 	}
+	all := &waves{span: span, by: map[string]*wave{}}
 	var list []Series
 	for _, p := range points(second) {
 		v, ok := before[key(p.metric)]
@@ -45,47 +48,77 @@ func Of(first, second []*dto.MetricFamily, apart time.Duration, span Span) []Ser
 			continue
 		}
 		p.first = v
-		list = append(list, Series{Metric: p.metric, At: p.past(apart, span)})
+		still := !p.counts && p.first == p.last && p.last == math.Trunc(p.last) && !p.moves(span.End)
+		list = append(list, Series{Metric: p.metric, At: p.past(apart, span, all), Still: still})
 	}
 	return list
 }
 
 // past chooses how a value was before.
-func (p point) past(apart time.Duration, span Span) func(time.Time) float64 {
-	w := newWave(p.family)
+func (p point) past(apart time.Duration, span Span, waves *waves) func(time.Time) float64 {
+	w := waves.of(subject(p.metric))
 	now := float64(span.End.UnixMilli()) / 1000
 	switch {
 	case p.counts:
-		return p.counter(w, apart, span)
+		return p.counter(w, apart)
+	case strings.HasSuffix(p.metric["__name__"], "_age_seconds"):
+		made := stamp(now-p.last, 1, now, waves.of(key(p.metric)))
+		return func(t time.Time) float64 { return max(0, float64(t.UnixMilli())/1000-made(t)) }
 	case moment(p.last, now):
-		return stamp(p.last, 1, now, w)
+		return stamp(p.last, 1, now, waves.of(key(p.metric)))
 	case moment(p.last/1e9, now):
-		return stamp(p.last/1e9, 1e9, now, w)
+		return stamp(p.last/1e9, 1e9, now, waves.of(key(p.metric)))
 	case p.first == p.last && p.last == math.Trunc(p.last):
 		return func(time.Time) float64 { return p.last } // a state, a size, a setting
-	case p.last == math.Trunc(p.last):
-		return func(t time.Time) float64 { return math.Round(p.last * w.at(t)) }
 	}
-	return func(t time.Time) float64 { return p.last * w.at(t) }
+	// A gauge follows its subject gently, and has some unrest of its own. What
+	// goes to one at most (a ratio) goes no further.
+	own := waves.of(p.family)
+	limit := math.Inf(1)
+	if strings.HasSuffix(p.metric["__name__"], "_ratio") && p.last <= 1 {
+		limit = 1
+	}
+	value := func(t time.Time) float64 {
+		return min(limit, p.last*(1+0.3*(w.at(t)-1)+0.3*(own.ripple(t)-own.rippleEnd)))
+	}
+	if p.last == math.Trunc(p.last) {
+		return func(t time.Time) float64 { return math.Round(value(t)) }
+	}
+	return value
 }
 
-// counter rises with the wave around the rate that the pages show. It ends at
-// the value that is there now; where that is far less than hours would have
-// counted, the program began again now, as its users see after a restart.
-func (p point) counter(w wave, apart time.Duration, span Span) func(time.Time) float64 {
+// counter rises with the wave around the rate that the pages show, up to the
+// value that is there now. Before it would have begun at zero there was another
+// run of the same program, which counted at the same rate.
+func (p point) counter(w *wave, apart time.Duration) func(time.Time) float64 {
 	rate := max(0, (p.last-p.first)/apart.Seconds())
-	whole := w.sum(span.Start, span.End)
-	switch {
-	case rate == 0:
+	if rate == 0 {
 		return func(time.Time) float64 { return p.last }
-	case p.last >= rate*whole:
-	case p.last > 60*rate: // a restart that counts more than a minute at once would look like a burst
-		rate = p.last / whole
-	default:
-		return func(t time.Time) float64 { return rate * w.sum(span.Start, t) }
 	}
-	// Never above what is there now: Prometheus would take the fall for a restart.
-	return func(t time.Time) float64 { return max(0, p.last-rate*w.sum(t, span.End)) }
+	return func(t time.Time) float64 {
+		// Never above what is there now: Prometheus would take the fall for a restart.
+		if v := p.last - rate*(w.sumEnd-w.sum(t)); v >= 0 {
+			return v
+		}
+		return rate * w.sum(t)
+	}
+}
+
+// subject is what a series is about: series of one subject rise and fall
+// together, or the parts (TCP) would be more than the whole (IP).
+func subject(metric map[string]string) string {
+	for _, name := range []string{"cluster", "device", "interface", "tunnel", "listener", "company", "output"} {
+		if v := metric[name]; v != "" {
+			return name + "=" + v
+		}
+	}
+	return ""
+}
+
+// moves tells whether a gauge that was read twice as the same moves all the same: a time.
+func (p point) moves(end time.Time) bool {
+	now := seconds(end)
+	return moment(p.last, now) || moment(p.last/1e9, now) || strings.HasSuffix(p.metric["__name__"], "_age_seconds")
 }
 
 // moment tells whether a value is a time of the last year, in seconds.
@@ -93,7 +126,7 @@ func moment(v, now float64) bool { return v > now-366*86400 && v < now+30*86400 
 
 // stamp is a time that was renewed every two minutes if it is a recent one, as
 // handshakes are; an old one was the same all the time.
-func stamp(v, unit, now float64, w wave) func(time.Time) float64 {
+func stamp(v, unit, now float64, w *wave) func(time.Time) float64 {
 	recent := now-v < 300
 	return func(t time.Time) float64 {
 		at := float64(t.UnixMilli()) / 1000
@@ -104,29 +137,85 @@ func stamp(v, unit, now float64, w wave) func(time.Time) float64 {
 	}
 }
 
-// wave moves between about 0.4 and 1.6 around 1: the same for each run of a demo.
-type wave struct{ phase float64 }
+// wave moves around 1, which it is at the end: a day with its night, and
+// shorter unrest of its subject. It is the same for each run of a demo.
+type wave struct {
+	phase             float64
+	before            float64 // seconds that the ripple is moved by, so that it is about 0 at the end
+	scale             float64
+	rippleEnd, sumEnd float64
+	start             float64  // of the sum
+	summed            struct { // for the time that was asked last: many series ask for the same
+		at  time.Time
+		sum float64
+	}
+}
 
-func newWave(name string) wave {
+// waves are those of a span by their names.
+type waves struct {
+	span Span
+	by   map[string]*wave
+}
+
+// night is how far the day's wave goes below and above its mean.
+const night = 0.32
+
+func (ws *waves) of(name string) *wave {
+	if w := ws.by[name]; w != nil {
+		return w
+	}
 	h := fnv.New32a()
 	_, _ = h.Write([]byte(name)) // a hash takes all
-	return wave{float64(h.Sum32()) / math.MaxUint32}
-}
-
-func (w wave) at(t time.Time) float64 {
-	s := float64(t.UnixMilli())/1000 + w.phase*7200
-	turn := func(seconds float64) float64 { return math.Sin(2 * math.Pi * s / seconds) }
-	return 1 + 0.34*turn(3600) + 0.14*turn(613) + 0.08*turn(97)
-}
-
-// sum is the wave added up over a time, in seconds: about as many as passed.
-func (w wave) sum(from, to time.Time) float64 {
-	whole := func(t time.Time) float64 {
-		s := float64(t.UnixMilli())/1000 + w.phase*7200
-		turn := func(seconds float64) float64 { return -math.Cos(2*math.Pi*s/seconds) * seconds / (2 * math.Pi) }
-		return 0.34*turn(3600) + 0.14*turn(613) + 0.08*turn(97)
+	w := &wave{phase: float64(h.Sum32()) / math.MaxUint32}
+	for ; w.before < 7200 && math.Abs(w.ripple(ws.span.End)) > 0.02; w.before += 10 {
 	}
-	return to.Sub(from).Seconds() + whole(to) - whole(from)
+	w.rippleEnd = w.ripple(ws.span.End)
+	w.scale = 1 / (1 + day(ws.span.End) + w.rippleEnd)
+	w.start = w.whole(ws.span.Start)
+	w.sumEnd = w.sum(ws.span.End)
+	ws.by[name] = w
+	return w
+}
+
+// day has its height at two in the afternoon of UTC.
+func day(t time.Time) float64 {
+	return night * math.Cos(2*math.Pi*(seconds(t)-14*3600)/86400)
+}
+
+func seconds(t time.Time) float64 { return float64(t.UnixMilli()) / 1000 }
+
+// turns are the periods of a ripple in seconds and how high they go. No subject has quite another's.
+func (w *wave) turns() [4][2]float64 {
+	slow := 0.8 + 0.4*w.phase
+	return [4][2]float64{{9400 * slow, 0.11}, {2900 * slow, 0.09}, {613 * slow, 0.06}, {149 * slow, 0.04}}
+}
+
+func (w *wave) ripple(t time.Time) float64 {
+	sum, s := 0.0, seconds(t)+w.before+w.phase*9400
+	for _, x := range w.turns() {
+		sum += x[1] * math.Sin(2*math.Pi*s/x[0])
+	}
+	return sum
+}
+
+func (w *wave) at(t time.Time) float64 { return w.scale * (1 + day(t) + w.ripple(t)) }
+
+// sum is the wave added up from the start, in seconds: about as many as passed.
+func (w *wave) sum(t time.Time) float64 {
+	if !w.summed.at.Equal(t) {
+		w.summed.at, w.summed.sum = t, w.scale*(w.whole(t)-w.start)
+	}
+	return w.summed.sum
+}
+
+// whole is the integral of the wave.
+func (w *wave) whole(t time.Time) float64 {
+	v := seconds(t) + night*math.Sin(2*math.Pi*(seconds(t)-14*3600)/86400)*86400/(2*math.Pi)
+	s := seconds(t) + w.before + w.phase*9400
+	for _, x := range w.turns() {
+		v -= x[1] * math.Cos(2*math.Pi*s/x[0]) * x[0] / (2 * math.Pi)
+	}
+	return v
 }
 
 func key(metric map[string]string) string {

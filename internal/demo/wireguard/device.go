@@ -27,6 +27,7 @@ type node struct {
 	tun             *memoryTUN
 	bind            *loopback
 	device          *device.Device // nil before start
+	echoes          *echoer
 }
 
 func newNode(s nodeSpec, log *slog.Logger) (*node, error) {
@@ -34,7 +35,7 @@ func newNode(s nodeSpec, log *slog.Logger) (*node, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make key of %q: %w", s.name, err)
 	}
-	n := &node{nodeSpec: s, log: log, tun: newMemoryTUN(s.name), bind: &loopback{}}
+	n := &node{nodeSpec: s, log: log, tun: newMemoryTUN(s.name), bind: &loopback{}, echoes: &echoer{pending: map[uint16]chan<- struct{}{}}}
 	copy(n.private[:], secret.Bytes())
 	copy(n.public[:], secret.PublicKey().Bytes())
 	if s.cidr != "" {
@@ -45,6 +46,11 @@ func newNode(s nodeSpec, log *slog.Logger) (*node, error) {
 
 // start brings the device up with its side of the links.
 func (n *node) start(links []*link) error {
+	if n.offered {
+		n.tun.answer = n.echoes.take
+	} else {
+		n.tun.answer = answerer(n, links)
+	}
 	n.device = device.NewDevice(n.tun, n.bind, &device.Logger{
 		Verbosef: device.DiscardLogf,
 		// A peer that is cut off or roams makes errors: they are what the demo shows.

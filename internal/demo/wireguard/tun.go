@@ -26,6 +26,10 @@ type memoryTUN struct {
 	closed chan struct{}
 	once   sync.Once
 	seen   atomic.Pointer[chan<- netip.Addr]
+	// answer takes what arrived, to reply to echoes; it is set before the device starts.
+	answer func(packet []byte)
+
+	received, transmitted atomic.Uint64 // bytes
 }
 
 func newMemoryTUN(name string) *memoryTUN {
@@ -61,12 +65,20 @@ func (t *memoryTUN) Read(bufs [][]byte, sizes []int, offset int) (int, error) {
 		return 0, os.ErrClosed
 	case p := <-t.out:
 		sizes[0] = copy(bufs[0][offset:], p)
+		t.transmitted.Add(uint64(len(p)))
 		return 1, nil
 	}
 }
 
 // Write takes decrypted packets from the device.
 func (t *memoryTUN) Write(bufs [][]byte, offset int) (int, error) {
+	for _, b := range bufs {
+		p := b[offset:]
+		t.received.Add(uint64(len(p)))
+		if t.answer != nil {
+			t.answer(p)
+		}
+	}
 	if ch := t.seen.Load(); ch != nil {
 		for _, b := range bufs {
 			if p := b[offset:]; len(p) >= ipv4Header && p[0]>>4 == 4 {

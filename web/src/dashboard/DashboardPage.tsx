@@ -6,6 +6,7 @@ import { parseDuration } from '../format/time';
 import { expand, rows, type Dashboard, type DashboardLink, type Panel } from '../model/dashboard';
 import { interpolate, type Scope } from '../model/interpolate';
 import { narrow, resolve, scopeOf, type Resolved } from '../model/variables';
+import { Busy } from '../ui/busy';
 import { Link } from '../ui/Link';
 import { useAsync, useDark, useTick } from '../ui/hooks';
 import { change } from '../ui/url';
@@ -43,7 +44,7 @@ function View({ dashboard }: { dashboard: Dashboard }) {
   const marks = useMarks(dashboard, drawn, range, found.data !== undefined);
   const list = useMemo(() => expand(rows(dashboard.panels), (name) => drawn.get(name)?.values ?? []), [dashboard, drawn]);
   const [folded, setFolded] = useState<Record<string, boolean>>({});
-  const [active, setActive] = useState(0); // requests under way
+  const [busy] = useState(() => new Busy());
   const then = useRef(0); // when t was pressed
   useHotkeys([
     ['r', refresh], ['t', () => { then.current = Date.now(); }], ['z', () => { if (Date.now() - then.current < 1200) zoomOut(range); }],
@@ -51,16 +52,15 @@ function View({ dashboard }: { dashboard: Dashboard }) {
     ['Escape', () => { if (state.panel) change({ viewPanel: undefined }); }],
   ]);
   const ready = found.data !== undefined && scrape !== undefined;
-  const onBusy = useCallback((n: number) => setActive((a) => a + n), []);
   const panelProps = (p: Panel) => ({
-    panel: p, range, scope: narrow(drawn, p.scoped), scrapeMs: scrape!, look, tick, marks, onBusy, url: state, sync: dashboard.graphTooltip ? dashboard.uid : `${dashboard.uid}-${p.id}`, onZoom: setRange,
+    panel: p, range, scope: narrow(drawn, p.scoped), scrapeMs: scrape!, look, tick, marks, onBusy: busy.add, url: state, sync: dashboard.graphTooltip ? dashboard.uid : `${dashboard.uid}-${p.id}`, onZoom: setRange,
   });
   const alone = state.panel && list.flatMap((r) => r.panels).find((p) => p.id === state.panel);
   return (
     <div className="dashboard">
       <Group className="bar" justify="space-between" gap="xs">
         <Title order={1} size="h4" title={dashboard.description}>{dashboard.title}</Title>
-        <Group gap="sm"><Links list={dashboard.links ?? []} scope={drawn} state={state} /><TimeBar state={state} range={range} onRefresh={refresh} loading={active > 0} /></Group>
+        <Group gap="sm"><Links list={dashboard.links ?? []} scope={drawn} state={state} /><TimeBar state={state} range={range} onRefresh={refresh} busy={busy} /></Group>
       </Group>
       {found.data && <VariableBar list={found.data} />}
       {found.error && <Alert color="red" my="xs">{found.error}</Alert>}

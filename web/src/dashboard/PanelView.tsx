@@ -1,5 +1,4 @@
-import { ActionIcon, Loader, Menu, Tooltip } from '@mantine/core';
-import { memo, Suspense, useEffect, useMemo, useRef } from 'react';
+import { memo, Suspense, useCallback, useEffect, useMemo, useRef } from 'react';
 import { configure } from '../data/config';
 import { csv } from '../data/csv';
 import type { Frame } from '../data/frame';
@@ -10,13 +9,12 @@ import type { Look } from '../format/display';
 import type { Range } from '../format/time';
 import { sourceOf, type Panel } from '../model/dashboard';
 import { interpolate, timeMacros, type Scope } from '../model/interpolate';
-import { inline } from '../panels/Text';
 import { kinds } from '../panels/kinds';
 import type { Mark } from '../panels/types';
 import { Guard } from '../ui/Guard';
-import { Link } from '../ui/Link';
 import { save, useAsync, useSeen, useSize } from '../ui/hooks';
 import { change, go } from '../ui/url';
+import { Header } from './PanelHeader';
 import { linkTo, type State } from './state';
 
 export interface PanelViewProps {
@@ -51,13 +49,18 @@ export const PanelView = memo(function PanelView(p: PanelViewProps) {
     return { frames: c.frames, notes: [...t.unknown, ...c.unknown, ...state.data.notes] };
   }, [state.data, panel]);
 
-  const fill = (t: string) => interpolate(t, scope, 'text', timeMacros(range.from, range.to, '15s', 15e3, p.scrapeMs));
+  // What the header and the drawing get stays the same until it changes: a refresh draws data, not menus.
+  const live = useRef(p);
+  live.current = p;
+  const fill = useCallback((t: string) => (/[$[]/.test(t) ? interpolate(t, scope, 'text', timeMacros(live.current.range.from, live.current.range.to, '15s', 15e3, live.current.scrapeMs)) : t), [scope]);
   const title = fill(panel.title ?? '');
-  const link = (url: string, more: Record<string, string> = {}) => {
+  const description = fill(panel.description ?? '');
+  const link = useCallback((url: string, more: Record<string, string> = {}) => {
+    const q = live.current.url;
     const vars = Object.fromEntries(Object.entries(more).map(([k, v]) => [k, encodeURIComponent(v)]));
-    const time = `from=${encodeURIComponent(p.url.from)}&to=${encodeURIComponent(p.url.to)}`;
-    return dashed(interpolate(url, scope, 'url', { ...vars, __url_time_range: time, __all_variables: linkTo('', scope, p.url, true, false).slice(1) }));
-  };
+    const time = `from=${encodeURIComponent(q.from)}&to=${encodeURIComponent(q.to)}`;
+    return dashed(interpolate(url, scope, 'url', { ...vars, __url_time_range: time, __all_variables: linkTo('', scope, q, true, false).slice(1) }));
+  }, [scope]);
   const problems = [...(state.error ? [state.error] : []), ...(state.data?.errors ?? [])];
   const notes = ready?.notes ?? [];
   const missing = [!Kind && `panels of type ${JSON.stringify(panel.type)} are not supported`, panel.libraryPanel !== undefined && !panel.targets && 'library panels are not supported'].filter(Boolean) as string[];
@@ -66,33 +69,22 @@ export const PanelView = memo(function PanelView(p: PanelViewProps) {
   const noValue = panel.fieldConfig?.defaults?.noValue;
   const expected = empty && noValue !== undefined; // nothing is what a good day looks like
   const Draw = Kind;
-  const explore = () => {
+  const asks = panel.targets?.some((t) => t.expr ?? t.rawSql) === true;
+  const explore = useCallback(() => {
+    const { panel, range, scope, scrapeMs, url } = live.current;
     const t = panel.targets?.find((x) => !x.hide && (x.expr ?? x.rawSql));
     if (!t) return;
-    const q = sourceOf(t, panel.datasource) === 'sql' ? `lang=sql&sql=${encodeURIComponent(t.rawSql!)}` : `expr=${encodeURIComponent(interpolate(t.expr!, scope, 'promql', timeMacros(range.from, range.to, '15s', 15e3, p.scrapeMs)))}`;
-    go(linkTo(`/explore?${q}`, new Map(), p.url, false, true));
-  };
-  const alone = () => change({ viewPanel: p.alone ? undefined : String(panel.id) });
+    const q = sourceOf(t, panel.datasource) === 'sql' ? `lang=sql&sql=${encodeURIComponent(t.rawSql!)}` : `expr=${encodeURIComponent(interpolate(t.expr!, scope, 'promql', timeMacros(range.from, range.to, '15s', 15e3, scrapeMs)))}`;
+    go(linkTo(`/explore?${q}`, new Map(), url, false, true));
+  }, []);
+  const alone = useCallback(() => change({ viewPanel: live.current.alone ? undefined : String(live.current.panel.id) }), []);
+  const frames = useRef(noFrames);
+  frames.current = ready?.frames ?? noFrames;
+  const toCSV = useCallback(() => save(`${title || 'panel'}.csv`.replace(/[^\w.-]+/g, '-'), csv(oneTable(frames.current), live.current.look.zone)), [title]);
   return (
     <article ref={box} className={`panel${panel.transparent ? ' bare' : ''}`} data-panel={panel.id} data-type={panel.type} data-state={expected ? 'expected-empty' : status} tabIndex={0} aria-label={title || panel.type}
       onKeyDown={(e) => { if (e.key === 'v' && e.target === e.currentTarget) alone(); }}>
-      <header>
-        <h2 title={title}>{title}</h2>
-        {panel.description && <Tooltip label={<span className="tooltip">{inline(fill(panel.description))}</span>} multiline maw={360} withArrow events={{ hover: true, focus: true, touch: true }}><span className="info" tabIndex={0} role="note" aria-label={fill(panel.description)}>i</span></Tooltip>}
-        {notes.length > 0 && <Tooltip label={notes.join('; ')} multiline maw={360} withArrow><span className="info warn" tabIndex={0} role="note" aria-label={notes.join('; ')}>!</span></Tooltip>}
-        {problems.length > 0 && status !== 'error' && <Tooltip label={problems.join('; ')} multiline maw={400} withArrow><span className="info bad" tabIndex={0} role="alert">!</span></Tooltip>}
-        <span className="grow" />
-        {(panel.links ?? []).map((l, i) => <Link key={i} to={link(l.url)} blank={l.targetBlank} title={l.title}>↗</Link>)}
-        {state.loading && wants && <Loader size={12} aria-label="Loading" />}
-        <Menu position="bottom-end" withinPortal shadow="md">
-          <Menu.Target><ActionIcon size="xs" variant="subtle" color="gray" className="more" aria-label={`Menu of ${title}`}>⋮</ActionIcon></Menu.Target>
-          <Menu.Dropdown>
-            <Menu.Item onClick={alone}>{p.alone ? 'Back' : 'Alone'}</Menu.Item>
-            {panel.targets?.some((t) => t.expr ?? t.rawSql) && <Menu.Item onClick={explore}>Explore</Menu.Item>}
-            {ready && ready.frames.length > 0 && <Menu.Item onClick={() => save(`${title || 'panel'}.csv`.replace(/[^\w.-]+/g, '-'), csv(oneTable(ready.frames), look.zone))}>CSV</Menu.Item>}
-          </Menu.Dropdown>
-        </Menu>
-      </header>
+      <Header title={title} description={description} notes={notes.join('; ')} problems={status === 'error' ? '' : problems.join('; ')} links={panel.links} link={link} alone={p.alone === true} onAlone={alone} onExplore={asks ? explore : undefined} onCSV={ready && ready.frames.length > 0 ? toCSV : undefined} loading={state.loading && wants} />
       <div className="body" ref={body}>
         {status === 'unsupported' && <p className="hint" role="alert">{missing.join('; ')}</p>}
         {status === 'error' && <p className="hint error" role="alert">{problems.join('\n')}</p>}

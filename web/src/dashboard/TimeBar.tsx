@@ -1,16 +1,18 @@
 import { ActionIcon, Button, Group, NativeSelect, Popover, Stack, TextInput } from '@mantine/core';
 import { useEffect, useState } from 'react';
 import { parseTime, rangeText, timeText, type Range } from '../format/time';
+import { useBusy, type Busy } from '../ui/busy';
 import { change } from '../ui/url';
 import { shift, zoomOut, type State } from './state';
 
 const quick = ['now-5m', 'now-15m', 'now-30m', 'now-1h', 'now-3h', 'now-6h', 'now-12h', 'now-24h', 'now-2d', 'now-7d', 'now-30d', 'now/d'];
 const refreshes = ['', '5s', '10s', '30s', '1m', '5m', '15m', '30m', '1h'];
 
-export interface TimeBarProps { state: State; range: Range; onRefresh: () => void; loading: boolean }
+export interface TimeBarProps { state: State; range: Range; onRefresh: () => void; busy: Busy }
 
 // TimeBar chooses range, zone and refresh.
-export function TimeBar({ state, range, onRefresh, loading }: TimeBarProps) {
+export function TimeBar({ state, range, onRefresh, busy }: TimeBarProps) {
+  const loading = useBusy(busy);
   const [open, setOpen] = useState(false);
   const show = (t: string) => (/^\d+$/.test(t) ? timeText(Number(t), state.zone) : t);
   const [from, setFrom] = useState(show(state.from));

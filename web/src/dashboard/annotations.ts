@@ -1,3 +1,4 @@
+import { useRef } from 'react';
 import { api, type PromData } from '../data/api';
 import { durationText, interval, type Range } from '../format/time';
 import type { Dashboard } from '../model/dashboard';
@@ -12,7 +13,11 @@ const none: Mark[] = [];
 export function useMarks(d: Dashboard, scope: Scope, range: Range, ready: boolean): Mark[] {
   const own = (d.annotations?.list ?? []).filter((a) => a.enable !== false && a.expr && !a.builtIn);
   const list = own.length ? own.map((a) => ({ name: a.name, expr: a.expr!, color: a.iconColor ?? 'red', title: a.titleFormat })) : fallback(d);
-  return useAsync(ready && list.length ? async (signal) => (await Promise.all(list.map((a) => marks(a, scope, range, signal).catch(() => none)))).flat().slice(0, most) : undefined, [ready, scope, range, d]).data ?? none;
+  const found = useAsync(ready && list.length ? async (signal) => (await Promise.all(list.map((a) => marks(a, scope, range, signal).catch(() => none)))).flat().slice(0, most) : undefined, [ready, scope, range, d]).data ?? none;
+  // The same marks after a refresh are the same: nothing is drawn anew for them.
+  const kept = useRef(none);
+  if (JSON.stringify(kept.current) !== JSON.stringify(found)) kept.current = found;
+  return kept.current;
 }
 
 interface Source { name: string; expr: string; color: string; title?: string }

@@ -96,18 +96,29 @@ function collect(out: Answer, t: Target, a: PromAnswer, several: boolean, r: Ran
   }
 }
 
+let latest: { first: number; stepMs: number; times: number[] } = { first: 0, stepMs: 0, times: [] };
+
+// steps are the times of points. Series of a panel, and mostly those of a dashboard, share one list of them.
+function steps(first: number, n: number, stepMs: number): number[] {
+  if (latest.first !== first || latest.stepMs !== stepMs || latest.times.length !== n) {
+    const times = new Array<number>(n);
+    for (let i = 0; i < n; i++) times[i] = first + i * stepMs;
+    latest = { first, stepMs, times };
+  }
+  return latest.times;
+}
+
 // filled puts null where a step has no sample, so that a line breaks there.
 function filled(values: [number, string][], r: { from: number; to: number; stepMs: number }): [number[], (number | null)[]] {
   const first = Math.floor(r.from / r.stepMs) * r.stepMs;
   const n = Math.floor((Math.floor(r.to / r.stepMs) * r.stepMs - first) / r.stepMs) + 1;
   if (!(n > 0) || n > 20000) return [values.map((v) => v[0] * 1e3), values.map((v) => number(v[1]))];
-  const times = Array.from({ length: n }, (_, i) => first + i * r.stepMs);
   const out: (number | null)[] = new Array(n).fill(null);
-  for (const [at, text] of values) {
-    const i = Math.round((at * 1e3 - first) / r.stepMs);
-    if (i >= 0 && i < n) out[i] = number(text);
+  for (const v of values) {
+    const i = Math.round((v[0] * 1e3 - first) / r.stepMs);
+    if (i >= 0 && i < n) out[i] = number(v[1]);
   }
-  return [times, out];
+  return [steps(first, n, r.stepMs), out];
 }
 
 function table(t: Target, list: { metric: Labels; value: [number, string] }[], several: boolean): Frame {

@@ -68,6 +68,16 @@ export function interval(range: Range, points: number, min: number): number {
   return Math.max(s * 1e3, min);
 }
 
+// roundTimes are some times of a range, at most so many, that are easy to read in a zone: full hours rather than 11:07.
+export function roundTimes(range: Range, most: number, zone: string): number[] {
+  const step = (steps.find((s) => s >= 60 && (range.to - range.from) / (s * 1e3) <= Math.max(most, 2)) ?? steps.at(-1)!) * 1e3;
+  const shown = timeText(range.from, zone);
+  const offset = shown ? Date.parse(`${shown.replace(' ', 'T')}Z`) - Math.floor(range.from / 1e3) * 1e3 : 0; // of the zone to UTC
+  const out: number[] = [];
+  for (let t = Math.ceil((range.from + offset) / step) * step - offset; t <= range.to && out.length < 200; t += step) out.push(t);
+  return out;
+}
+
 const formats = new Map<string, Intl.DateTimeFormat>();
 
 function formatter(zone: string, parts: Intl.DateTimeFormatOptions): Intl.DateTimeFormat {

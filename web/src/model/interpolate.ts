@@ -1,4 +1,3 @@
-import { timeText } from '../format/time';
 import type { Option } from './dashboard';
 
 // Chosen is the state of a variable: what is chosen, and what "All" stands for.
@@ -54,6 +53,7 @@ export function queryParam(v: Chosen): string {
 
 // interpolate replaces $x, ${x:format} and [[x]] of the scope; what it does not know stays.
 export function interpolate(text: string, scope: Scope, style: Style = 'glob', more: Record<string, string> = {}): string {
+  if (!text.includes('$') && !text.includes('[[')) return text;
   return text.replace(reference, (whole, a?: string, b?: string, c?: string, d?: string, e?: string) => {
     const name = a ?? b ?? d ?? '';
     const format = c ?? e;
@@ -69,6 +69,8 @@ export function names(text: string): string[] {
   return [...text.matchAll(reference)].map((m) => m[1] ?? m[2] ?? m[4] ?? '');
 }
 
+let ownZone = '';
+
 // timeMacros are the built-in variables of a query.
 export function timeMacros(from: number, to: number, step: string, stepMs: number, scrapeMs: number): Record<string, string> {
   const rate = Math.max(stepMs + scrapeMs, 4 * scrapeMs);
@@ -79,7 +81,7 @@ export function timeMacros(from: number, to: number, step: string, stepMs: numbe
     '__from:date': new Date(from).toISOString(), '__to:date': new Date(to).toISOString(),
     '__from:date:iso': new Date(from).toISOString(), '__to:date:iso': new Date(to).toISOString(),
     '__from:date:seconds': String(Math.floor(from / 1e3)), '__to:date:seconds': String(Math.floor(to / 1e3)),
-    __timezone: timeText(0, 'utc') && Intl.DateTimeFormat().resolvedOptions().timeZone,
+    __timezone: (ownZone ||= Intl.DateTimeFormat().resolvedOptions().timeZone),
   };
 }
 

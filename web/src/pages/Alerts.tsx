@@ -14,6 +14,7 @@ export function Alerts() {
   const again = () => setTick((n) => n + 1);
   useTick(10e3, again);
   const [tab, setTab] = useParam('tab', 'firing');
+  const [name, setName] = useParam('name');
   const [making, setMaking] = useState<string>();
   const [error, setError] = useState('');
   const now = { alerts: useAsync(firing, [tick]), silences: useAsync(silences, [tick]), groups: useAsync(groups, [tick]) };
@@ -28,7 +29,12 @@ export function Alerts() {
           <Tabs.Tab value="rules">Rules {now.groups.data && `(${now.groups.data.reduce((n, g) => n + g.rules.length, 0)})`}</Tabs.Tab>
           <Tabs.Tab value="silences">Silences {now.silences.data && `(${live.length})`}</Tabs.Tab>
         </Tabs.List>
-        <Tabs.Panel value="firing"><Loaded of={now.alerts} empty="No alert fires.">{(l) => <Firing list={l} onSilence={setMaking} />}</Loaded></Tabs.Panel>
+        <Tabs.Panel value="firing"><Loaded of={now.alerts} empty="No alert fires.">{(l) => (
+          <>
+            {name && <Group gap={6} mb="xs"><Text size="sm">Only {name}</Text><Button size="compact-xs" variant="default" onClick={() => setName('')}>All</Button></Group>}
+            <Firing list={l.filter((a) => !name || a.labels.alertname === name)} onSilence={setMaking} />
+          </>
+        )}</Loaded></Tabs.Panel>
         <Tabs.Panel value="rules"><Rules of={now.groups} /></Tabs.Panel>
         <Tabs.Panel value="silences"><Loaded of={now.silences} empty="There are no silences.">{(l) => <Silences list={l} onEnd={end} />}</Loaded></Tabs.Panel>
       </Tabs>
@@ -40,7 +46,7 @@ export function Alerts() {
 const hidden = new Set(['alertname', 'severity']);
 const matchersOf = (a: Alert) => Object.entries(a.labels).map(([k, v]) => `${k}=${JSON.stringify(v)}`).join(', ');
 
-export function AlertCard({ a, children }: { a: Alert; children?: React.ReactNode }) {
+function AlertCard({ a, children }: { a: Alert; children?: React.ReactNode }) {
   return (
     <div className="card" data-alert={a.labels.alertname}>
       <Group justify="space-between" wrap="nowrap" align="flex-start">

@@ -8,6 +8,7 @@ import { sqlFrame } from '../data/query';
 import { DataTable } from '../panels/TablePanel';
 import { Loaded, Page } from '../ui/Data';
 import { Link } from '../ui/Link';
+import { Busy } from '../ui/busy';
 import { useAsync, useDark } from '../ui/hooks';
 import { change, usePlace } from '../ui/url';
 import { dashboardsOf, flowSummary, isAddress, metrics, records, type Known } from './entity';
@@ -27,6 +28,9 @@ export default function Entity() {
   const deps = [term, range];
   const known = useAsync(ok ? (s) => metrics(term, range, s) : undefined, deps, false);
   const rows = useAsync(ok ? (s) => records(term, range, s) : undefined, deps, false);
+  const [busy] = useState(() => new Busy());
+  const loading = known.loading || rows.loading;
+  useEffect(() => { if (!loading) return undefined; busy.add(1); return () => busy.add(-1); }, [busy, loading]);
   const talk = useAsync<Frame | undefined>(ok && isAddress(term) ? async (s) => {
     const [a] = await sqlBatch({ range, stepMs: 60e3, scope: new Map([['q', { name: 'q', values: [{ text: term, value: term }], all: false, multi: false }]]), queries: [{ ref_id: 'A', sql: flowSummary, format: 'table' }] }, s);
     if (!a || a.error || a.row_count === 0) return undefined;
@@ -38,7 +42,7 @@ export default function Entity() {
   const withRows = (rows.data ?? []).filter((r) => r.rows > 0 || r.error);
   const nothing = known.data && rows.data && known.data.samples.length === 0 && withRows.length === 0;
   return (
-    <Page title={ok ? term : 'Look up'} right={<TimeBar state={{ ...state, from: params.get('from') ?? 'now-24h' }} range={range} onRefresh={() => setTick((n) => n + 1)} loading={known.loading || rows.loading} />}>
+    <Page title={ok ? term : 'Look up'} right={<TimeBar state={{ ...state, from: params.get('from') ?? 'now-24h' }} range={range} onRefresh={() => setTick((n) => n + 1)} busy={busy} />}>
       <form onSubmit={(e) => { e.preventDefault(); change({ q: text.trim() || undefined }); }}>
         <Group gap="xs" mb="sm"><TextInput size="sm" w={420} maw="100%" placeholder="An address, peer, tunnel, image or name" aria-label="What to look up" value={text} onChange={(e) => setText(e.currentTarget.value)} /><Button size="sm" type="submit">Look up</Button></Group>
       </form>

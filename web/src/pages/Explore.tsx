@@ -9,6 +9,7 @@ import type { Panel, Target } from '../model/dashboard';
 import type { Scope } from '../model/interpolate';
 import { Loaded, Page } from '../ui/Data';
 import Editor from '../ui/Editor';
+import { Busy } from '../ui/busy';
 import { useAsync, useDark, useTick } from '../ui/hooks';
 import { change, usePlace } from '../ui/url';
 
@@ -37,13 +38,12 @@ export default function Explore() {
   const range = useMemo(() => rangeOf(state, Date.now()), [state.from, state.to, tick, key]); // eslint-disable-line react-hooks/exhaustive-deps
   const dark = useDark();
   const look = useMemo(() => ({ dark, zone: state.zone }), [dark, state.zone]);
-  const [busy, setBusy] = useState(0);
-  const onBusy = useCallback((n: number) => setBusy((b) => b + n), []);
+  const [busy] = useState(() => new Busy());
   const panel = useMemo(() => panelOf(lang, asked, view, timeColumn, metricColumn), [lang, asked, view, timeColumn, metricColumn]);
   const set = (i: number, v: string) => setDraft((d) => d.map((q, k) => (k === i ? v : q)));
   const insert = (t: string) => setDraft((d) => d.map((q, k) => (k === d.length - 1 ? `${q}${q === '' || q.endsWith(' ') || q.endsWith('\n') ? '' : ' '}${t}` : q)));
   return (
-    <Page title="Explore" right={<TimeBar state={state} range={range} onRefresh={run} loading={busy > 0} />}>
+    <Page title="Explore" right={<TimeBar state={state} range={range} onRefresh={run} busy={busy} />}>
       <Group gap="xs" mb="xs">
         <SegmentedControl size="xs" value={lang} data={[{ value: 'promql', label: 'PromQL' }, { value: 'sql', label: 'SQL' }]} onChange={(v) => change({ lang: v === 'sql' ? 'sql' : undefined, view: undefined })} />
         <SegmentedControl size="xs" value={view} data={[{ value: 'plot', label: 'Plot' }, { value: 'table', label: 'Table' }]} onChange={(v) => change({ view: v })} />
@@ -67,7 +67,7 @@ export default function Explore() {
           ))}
           {panel ? (
             <div style={{ height: 'max(380px, calc(100vh - 330px))' }}>
-              <PanelView key={view + lang} panel={panel} range={range} scope={none} scrapeMs={15e3} look={look} tick={tick} marks={[]} onBusy={onBusy} url={state} sync="explore" onZoom={setRange} alone />
+              <PanelView key={view + lang} panel={panel} range={range} scope={none} scrapeMs={15e3} look={look} tick={tick} marks={[]} onBusy={busy.add} url={state} sync="explore" onZoom={setRange} alone />
             </div>
           ) : <p className="hint">Write a query and run it with Ctrl+Enter.</p>}
         </div>

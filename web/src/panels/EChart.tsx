@@ -2,7 +2,7 @@ import { BarChart, HeatmapChart, PieChart } from 'echarts/charts';
 import { GridComponent, LegendComponent, TooltipComponent, VisualMapComponent } from 'echarts/components';
 import { init, use, type EChartsType } from 'echarts/core';
 import { CanvasRenderer } from 'echarts/renderers';
-import { useEffect, useRef } from 'react';
+import { memo, useEffect, useRef } from 'react';
 import { barOption, heatmapOption, pieOption } from './echart';
 import type { PanelProps } from './types';
 
@@ -11,7 +11,7 @@ use([BarChart, PieChart, HeatmapChart, GridComponent, LegendComponent, TooltipCo
 const makers = { barchart: barOption, histogram: barOption, piechart: pieOption, heatmap: heatmapOption } as Record<string, (p: PanelProps) => object>;
 
 // EChart draws bar charts, pies and heat maps. It is loaded when a dashboard has one.
-export default function EChart(p: PanelProps) {
+function EChart(p: PanelProps) {
   const box = useRef<HTMLDivElement>(null);
   const chart = useRef<EChartsType>(null);
   useEffect(() => {
@@ -26,3 +26,5 @@ export default function EChart(p: PanelProps) {
   }, [p.frames, p.look, p.panel, p.width, p.height]); // eslint-disable-line react-hooks/exhaustive-deps
   return <div ref={box} style={{ width: p.width, height: p.height }} role="img" aria-label={p.text(p.panel.title ?? p.panel.type)} />;
 }
+
+export default memo(EChart);

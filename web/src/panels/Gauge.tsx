@@ -2,7 +2,8 @@ import { figures, type ReduceOptions } from '../data/reduce';
 import { color, ramp } from '../format/color';
 import { bounds, displayOf, whole, type Display } from '../format/display';
 import type { Field } from '../data/frame';
-import { fit, Linked, tiles } from './Stat';
+import { emWidth, fit } from './measure';
+import { Linked, tiles } from './Stat';
 import type { PanelProps } from './types';
 
 // limits of a gauge begin at zero unless it is told otherwise.
@@ -32,7 +33,7 @@ export function Gauge(p: PanelProps) {
   const list = figures(p.frames, o.reduceOptions);
   const { columns, rows } = tiles(list.length, p.width, p.height, o.orientation === 'vertical' ? 'horizontal' : o.orientation === 'horizontal' ? 'vertical' : 'auto', 1.05);
   const [w, h] = [p.width / columns, p.height / rows];
-  const name = list.length > 1 ? (list.some((v) => v.name.length * 6.4 > w - 10) ? 31 : 18) : 0;
+  const name = list.length > 1 ? (list.some((v) => emWidth(v.name) * 11.5 > w - 10) ? 31 : 18) : 0;
   const size = Math.max(50, Math.min(w - 10, (h - name) * 1.22));
   const fields = list.map((v) => v.field);
   return (
@@ -54,7 +55,7 @@ export function Gauge(p: PanelProps) {
                   const [a, b] = [Math.min(Math.max(place(s.value), 0), 1), Math.min(Math.max(steps[k + 1] ? place(steps[k + 1]!.value) : 1, 0), 1)];
                   return b > a ? <path key={k} d={arc(a, b, 46.5)} fill="none" stroke={color(s.color, p.look.dark)} strokeWidth={2} /> : null;
                 })}
-                <text x="50" y="57" textAnchor="middle" fontSize={Math.min(18, 105 / Math.max(text.length, 4))} fill={d.color} fontWeight={600}>{text}</text>
+                <text x="50" y="57" textAnchor="middle" fontSize={Math.min(18, 58 / Math.max(emWidth(text, 600), 1))} fill={d.color} fontWeight={600}>{text}</text>
               </svg>
             </Linked>
             {name > 0 && <div className="name" style={{ maxWidth: w - 8 }}>{v.name}</div>}
@@ -89,7 +90,7 @@ export function BarGauge(p: PanelProps) {
       <div className="bars vertical">
         {shown.map(({ v, d, text, part }, i) => (
           <div key={i} title={`${v.name}: ${text}`}>
-            <b style={{ color: ink(d), fontSize: fit(text.length, p.width / list.length - 8, 26, 22) }}>{text}</b>
+            <b style={{ color: ink(d), fontSize: fit(text, p.width / list.length - 10, 26, 22) }}>{text}</b>
             <span className={o.showUnfilled === false ? undefined : 'unfilled'}><i style={{ height: width(part), background: fill(d, v.field, part), '--dir': 'to top' } as React.CSSProperties} /></span>
             <em>{v.name}</em>
           </div>

@@ -3,6 +3,7 @@ import { alpha } from '../format/color';
 import { bounds, displayOf, whole } from '../format/display';
 import type { DataLink } from '../data/frame';
 import { Link } from '../ui/Link';
+import { fit } from './measure';
 import type { PanelProps } from './types';
 
 // tiles divides a box into n of the best shape.
@@ -17,9 +18,6 @@ export function tiles(n: number, w: number, h: number, orientation: string, rati
   }
   return best;
 }
-
-// fit is the largest font with which a text of this many letters fits.
-export const fit = (letters: number, w: number, h: number, most = 56): number => Math.max(11, Math.min(most, h, w / Math.max(letters * 0.58, 1)));
 
 // Linked makes a link of what has one.
 export function Linked({ v, p, children }: { v: Value; p: PanelProps; children: React.ReactNode }) {
@@ -52,8 +50,8 @@ export function Stat(p: PanelProps) {
         const text = mode === 'none' ? '' : mode === 'name' ? '' : whole(d);
         const back = o.colorMode === 'background' || o.colorMode === 'background_solid';
         const ink = back ? '#fff' : o.colorMode === 'none' ? 'inherit' : d.color;
-        const nameSize = name ? (mode === 'name' ? fit(name.length, w - 16, h * 0.5, 34) : Math.min(15, Math.max(11, h * 0.2))) : 0;
-        const size = fit(Math.max(text.length, 3), w - 16, (h - nameSize) * (o.graphMode === 'area' && v.spark ? 0.55 : 0.65));
+        const nameSize = name ? (mode === 'name' ? fit(name, w - 16, h * 0.5, 34) : Math.min(15, Math.max(11, h * 0.2))) : 0;
+        const size = fit(text.length < 3 ? '000' : text, w - 20, (h - nameSize) * (o.graphMode === 'area' && v.spark ? 0.55 : 0.65));
         return (
           <div key={i} className="tile" style={{ background: back ? d.color : undefined, color: ink }} title={`${v.name}: ${whole(d)}`}>
             {o.graphMode === 'area' && v.spark && h > 44 && <Spark spark={v.spark} color={back ? '#ffffff' : d.color} w={w} h={h * 0.42} />}

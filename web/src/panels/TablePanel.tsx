@@ -5,14 +5,15 @@ import { alpha } from '../format/color';
 import { displayOf, whole, type Look } from '../format/display';
 import { Link } from '../ui/Link';
 import { linkVars } from './Stat';
+import { emWidth } from './measure';
 import type { PanelProps } from './types';
 
 const most = 1000; // rows on the page; sorting and CSV have all
 
-export interface DataTableProps { frame: Frame; look: Look; sort?: { name: string; desc: boolean }; small?: boolean; header?: boolean; link?: (url: string, more?: Record<string, string>) => string }
+export interface DataTableProps { frame: Frame; look: Look; sort?: { name: string; desc: boolean }; small?: boolean; header?: boolean; width?: number; link?: (url: string, more?: Record<string, string>) => string }
 
 // DataTable shows a frame; a click on a column sorts by it.
-export function DataTable({ frame, look, sort: initial, small = true, header = true, link }: DataTableProps) {
+export function DataTable({ frame, look, sort: initial, small = true, header = true, width, link }: DataTableProps) {
   const [sort, setSort] = useState(initial);
   const [page, setPage] = useState(1);
   const fields = frame.fields.filter((f) => !(f.config.custom?.hidden === true || (f.config.custom?.hideFrom as { viz?: boolean } | undefined)?.viz));
@@ -22,11 +23,13 @@ export function DataTable({ frame, look, sort: initial, small = true, header = t
     return f ? rows.sort((a, b) => compare(f.values[a], f.values[b]) * (sort.desc ? -1 : 1)) : rows;
   }, [frame, sort]);
   const show = useMemo(() => fields.map((f) => displayOf(f, look)), [frame, look]); // eslint-disable-line react-hooks/exhaustive-deps
+  const room = useMemo(() => (width ? widths(fields, frame, show, width - 14) : undefined), [frame, show, width]); // eslint-disable-line react-hooks/exhaustive-deps
   const click = (name: string) => setSort((s) => (s?.name !== name ? { name, desc: false } : s.desc ? undefined : { name, desc: true }));
   const right = (f: Field) => (f.config.custom?.align as string | undefined) === 'right' || ((f.config.custom?.align ?? 'auto') === 'auto' && f.type === 'number');
   return (
     <div className="table">
-      <table className={small ? 'small' : undefined}>
+      <table className={`${small ? 'small' : ''}${room ? ' fixed' : ''}`} style={room && { width: Math.max(room.reduce((a, b) => a + b, 0), (width ?? 0) - 14) }}>
+        {room && <colgroup>{room.map((w, i) => <col key={i} style={{ width: w }} />)}</colgroup>}
         {header && (
           <thead>
             <tr>
@@ -35,7 +38,7 @@ export function DataTable({ frame, look, sort: initial, small = true, header = t
                 const dir = sort?.name === name ? (sort.desc ? 'descending' : 'ascending') : undefined;
                 return (
                   <th key={i} aria-sort={dir} style={{ textAlign: right(f) ? 'right' : 'left', width: f.config.custom?.width as number | undefined }}>
-                    <button type="button" onClick={() => click(name)}>{name}{dir === 'ascending' ? ' ↑' : dir === 'descending' ? ' ↓' : ''}</button>
+                    <button type="button" title={name} onClick={() => click(name)}>{name}{dir === 'ascending' ? ' ↑' : dir === 'descending' ? ' ↓' : ''}</button>
                   </th>
                 );
               })}
@@ -51,6 +54,25 @@ export function DataTable({ frame, look, sort: initial, small = true, header = t
       {order.length > page * most && <button type="button" className="more" onClick={() => setPage(page + 1)}>{order.length - page * most} more rows</button>}
     </div>
   );
+}
+
+// widths shares the room: each column gets what its texts need and a part of
+// what is left; where there is too little, long texts give way before numbers do.
+function widths(fields: Field[], frame: Frame, show: ReturnType<typeof displayOf>[], room: number): number[] {
+  const rows = Math.min(frame.length, 60);
+  const need = fields.map((f, i) => {
+    const fixed = f.config.custom?.width;
+    if (typeof fixed === 'number') return fixed;
+    let w = emWidth(`${displayName(f, frame)} ↑`, 600) * 12 + 18;
+    for (let r = 0; r < rows; r++) w = Math.max(w, emWidth(whole(show[i]!(f.values[r]))) * 12.5 + 18);
+    return Math.ceil(Math.min(w, 420));
+  });
+  const sum = need.reduce((a, b) => a + b, 0);
+  if (sum <= room) return need.map((w) => w + ((room - sum) * w) / Math.max(sum, 1));
+  const least = need.map((w, i) => (fields[i]!.type === 'string' && typeof fields[i]!.config.custom?.width !== 'number' ? Math.min(w, Math.max(64, emWidth(displayName(fields[i]!, frame), 600) * 12 + 18)) : w));
+  const give = sum - least.reduce((a, b) => a + b, 0);
+  const part = give > 0 ? Math.min(1, (sum - room) / give) : 0;
+  return need.map((w, i) => w - (w - least[i]!) * part);
 }
 
 interface CellProps { field: Field; frame: Frame; row: number; show: ReturnType<typeof displayOf>; right: boolean; link?: DataTableProps['link'] }
@@ -82,7 +104,7 @@ export function TablePanel(p: PanelProps) {
   const [s] = o.sortBy ?? [];
   return (
     <div className="column">
-      <DataTable key={at} frame={frame} look={p.look} sort={s ? { name: s.displayName, desc: s.desc === true } : undefined} small={o.cellHeight !== 'md' && o.cellHeight !== 'lg'} header={o.showHeader !== false} link={p.link} />
+      <DataTable key={at} frame={frame} look={p.look} sort={s ? { name: s.displayName, desc: s.desc === true } : undefined} width={p.width} small={o.cellHeight !== 'md' && o.cellHeight !== 'lg'} header={o.showHeader !== false} link={p.link} />
       {some.length > 1 && (
         <select value={at} onChange={(e) => setAt(Number(e.target.value))} aria-label="Series">
           {some.map((f, i) => <option key={i} value={i}>{f.name ?? (f.fields.map((c) => displayName(c, f)).at(-1) || `Series ${i + 1}`)}</option>)}

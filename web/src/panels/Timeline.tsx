@@ -2,7 +2,8 @@ import { useState } from 'react';
 import { displayName, timeField } from '../data/frame';
 import { seriesColor } from '../format/color';
 import { displayOf, whole } from '../format/display';
-import { clockText, timeText } from '../format/time';
+import { clockText, roundTimes, timeText } from '../format/time';
+import { emWidth } from './measure';
 import type { PanelProps } from './types';
 
 interface Span { from: number; to: number; value: unknown; text: string; color: string }
@@ -37,33 +38,36 @@ export function Timeline(p: PanelProps) {
     });
   });
   const names = list.map((r) => r.name);
-  const left = Math.min(Math.max(40, Math.max(...names.map((n) => n.length), 0) * 6.4 + 10), p.width * 0.32);
+  const left = Math.min(Math.max(40, Math.max(...names.map((n) => emWidth(n)), 0) * 11 + 14), p.width * 0.32);
   const foot = 20;
   const legend = o.legend?.showLegend === false ? 0 : 22;
   const h = Math.max(14, Math.min(60, (p.height - foot - legend) / Math.max(list.length, 1)));
   const bar = h * (o.rowHeight ?? 0.9);
   const w = Math.max(p.width - left - 6, 20);
   const x = (t: number) => left + ((Math.min(Math.max(t, p.range.from), p.range.to) - p.range.from) / (p.range.to - p.range.from)) * w;
-  const [n, day] = [Math.max(2, Math.floor(w / 90)), p.range.to - p.range.from > 86400e3];
-  const ticks = Array.from({ length: n }, (_, i) => p.range.from + ((i + 0.5) * (p.range.to - p.range.from)) / n);
+  const long = p.range.to - p.range.from > 86400e3;
+  const ticks = roundTimes(p.range, w / (long ? 110 : 70), p.look.zone).filter((t) => x(t) > left + 16 && x(t) < left + w - 16);
   return (
     <div className="timeline" onMouseLeave={() => setTip(undefined)}>
-      <div style={{ overflowY: 'auto', overflowX: 'hidden', maxHeight: p.height - legend }}>
-        <svg width={p.width} height={list.length * h + foot} role="img" aria-label={`${p.text(p.panel.title ?? '')}: ${list.length} rows`}>
+      <div style={{ overflowY: 'auto', overflowX: 'hidden', maxHeight: p.height - legend - foot }}>
+        <svg width={p.width} height={list.length * h} role="img" aria-label={`${p.text(p.panel.title ?? '')}: ${list.length} rows`}>
+          {ticks.map((t) => <line key={t} x1={x(t)} x2={x(t)} y1={0} y2={list.length * h} className="rule" />)}
           {list.map((r, i) => (
             <g key={i} transform={`translate(0 ${i * h})`}>
-              <text x={left - 6} y={h / 2} dominantBaseline="central" textAnchor="end" fontSize={11} className="ink"><title>{r.name}</title>{shorten(r.name, left / 6.2)}</text>
+              <text x={left - 6} y={h / 2} dominantBaseline="central" textAnchor="end" fontSize={11} className="ink"><title>{r.name}</title>{shorten(r.name, left - 10)}</text>
               {r.spans.filter((s) => s.to > p.range.from && s.from < p.range.to).map((s, k) => (
                 <g key={k} onMouseMove={(e) => setTip({ x: e.clientX, y: e.clientY, name: r.name, span: s })}>
                   <rect x={x(s.from)} y={(h - bar) / 2} width={Math.max(x(s.to) - x(s.from) - (history ? 1 : 0), 1)} height={bar} fill={s.color} fillOpacity={0.8} />
-                  {o.showValue !== 'never' && x(s.to) - x(s.from) > s.text.length * 7 + 6 && <text x={x(s.from) + 4} y={h / 2} dominantBaseline="central" fontSize={11} fill="#fff">{s.text}</text>}
+                  {o.showValue !== 'never' && x(s.to) - x(s.from) > emWidth(s.text) * 11 + 8 && <text x={x(s.from) + 4} y={h / 2} dominantBaseline="central" fontSize={11} fill="#fff">{s.text}</text>}
                 </g>
               ))}
             </g>
           ))}
-          {ticks.map((t) => <text key={t} x={x(t)} y={list.length * h + 14} textAnchor="middle" fontSize={11} className="ink">{day ? timeText(t, p.look.zone).slice(5, 16) : clockText(t, p.look.zone).slice(0, 5)}</text>)}
         </svg>
       </div>
+      <svg width={p.width} height={foot} aria-hidden>
+        {ticks.map((t) => <text key={t} x={x(t)} y={14} textAnchor="middle" fontSize={11} className="ink">{long ? timeText(t, p.look.zone).slice(5, 16) : clockText(t, p.look.zone).slice(0, 5)}</text>)}
+      </svg>
       {legend > 0 && <ul className="legend">{[...kinds].map(([t, c]) => <li key={t}><span className="state"><i style={{ background: c }} />{t}</span></li>)}</ul>}
       {tip && (
         <div className="tip" style={{ display: 'block', transform: `translate(${Math.min(tip.x + 12, innerWidth - 300)}px, ${Math.min(tip.y + 12, innerHeight - 70)}px)` }}>
@@ -76,4 +80,8 @@ export function Timeline(p: PanelProps) {
   );
 }
 
-const shorten = (t: string, letters: number): string => (t.length > letters ? `${t.slice(0, Math.max(3, Math.floor(letters) - 1))}…` : t);
+// shorten cuts a text that is wider than so many pixels.
+function shorten(t: string, width: number): string {
+  const whole = emWidth(t) * 11;
+  return whole > width ? `${t.slice(0, Math.max(3, Math.floor((t.length * width) / whole) - 1))}…` : t;
+}

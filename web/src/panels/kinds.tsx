@@ -1,4 +1,4 @@
-import { lazy, type ComponentType } from 'react';
+import { lazy, memo, type ComponentType } from 'react';
 import { BarGauge, Gauge } from './Gauge';
 import { Logs } from './Logs';
 import { Stat } from './Stat';
@@ -10,8 +10,12 @@ import type { PanelProps } from './types';
 
 const EChart = lazy(() => import('./EChart'));
 
+// drawn keeps what is drawn until what it is drawn of changes: a panel that waits for new data does not work.
+const drawn = memo as (c: ComponentType<PanelProps>) => ComponentType<PanelProps>;
+const [series, stat, table, timeline] = [drawn(TimeSeries), drawn(Stat), drawn(TablePanel), drawn(Timeline)];
+
 // kinds are the panels that the console draws, by Grafana's names of them; old names too.
 export const kinds: Record<string, ComponentType<PanelProps>> = {
-  timeseries: TimeSeries, graph: TimeSeries, stat: Stat, singlestat: Stat, gauge: Gauge, bargauge: BarGauge, table: TablePanel, 'table-old': TablePanel,
-  'state-timeline': Timeline, 'status-history': Timeline, logs: Logs, text: Text, barchart: EChart, histogram: EChart, piechart: EChart, heatmap: EChart,
+  timeseries: series, graph: series, stat, singlestat: stat, gauge: drawn(Gauge), bargauge: drawn(BarGauge), table, 'table-old': table,
+  'state-timeline': timeline, 'status-history': timeline, logs: drawn(Logs), text: drawn(Text), barchart: EChart, histogram: EChart, piechart: EChart, heatmap: EChart,
 };
