@@ -93,7 +93,7 @@ func (k *key) communityID() string {
 	return "1:" + base64.StdEncoding.EncodeToString(sum[:])
 }
 
-func (c *conn) record(ended bool) *Connection {
+func (c *conn) record(service string, ended bool) *Connection {
 	return &Connection{
 		Flow:  c.flow(c.first),
 		Proto: protoName(c.key.proto), Tunnel: c.key.tunnel, DurationNanos: c.last - c.first,
@@ -102,6 +102,6 @@ func (c *conn) record(ended bool) *Connection {
 		RespPackets: c.b.packets, RespBytes: c.b.bytes, RespPayload: c.b.payload,
 		OrigRetransmitted: c.a.retransmitted, RespRetransmitted: c.b.retransmitted,
 		OrigOutOfOrder: c.a.outOfOrder, RespOutOfOrder: c.b.outOfOrder,
-		OrigZeroWindows: c.a.zero, RespZeroWindows: c.b.zero, Service: c.service, Ended: ended,
+		OrigZeroWindows: c.a.zero, RespZeroWindows: c.b.zero, Service: service, Ended: ended,
 	}
 }
