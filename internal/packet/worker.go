@@ -44,9 +44,9 @@ type worker struct {
 	serviceStats
 	products map[hostProduct]struct{}     // reported
 	expected map[netip.AddrPort]*transfer // data connections that FTP announced
-	taps     []*tap // by the number in a connection; the first is none
-	freeTap  uint32 // given back, linked by next
-	current  *conn // whose analyzer is at work
+	taps     []*tap                       // by the number in a connection; the first is none
+	freeTap  uint32                       // given back, linked by next
+	current  *conn                        // whose analyzer is at work
 	talk     talk
 	detect   *detect.Detector // nil: nothing is detected
 	talkers  *talkers         // nil: not wanted
