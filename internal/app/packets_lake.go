@@ -225,9 +225,10 @@ func packetOutput(cfg packet.Config, where *lake.Config, log *slog.Logger) (pack
 }
 
 // packetHeap is for commands that do nothing but read packets: what they hold is
-// bounded by the budget, so the garbage is to be small beside it.
+// bounded by the budget, so the garbage is to be small beside it. The limit is for
+// floods alone: near it the collector works more than the decoder.
 func packetHeap(cfg packet.Config) {
-	debug.SetMemoryLimit(int64(cfg.MemoryBudget)*3/4 + 16<<20)
+	debug.SetMemoryLimit(int64(cfg.MemoryBudget)*3/2 + 16<<20)
 	smallHeap()
 }
 

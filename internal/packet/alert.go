@@ -36,7 +36,7 @@ func (m *Monitor) alert(a detect.Alert) {
 	}
 	if from, ok := c.Ref.(*conn); ok {
 		r.Flow = from.flow(c.At)
-		r.Proto, r.Service = protoName(from.key.proto), from.service
+		r.Proto, r.Service = protoName(from.key.proto), m.services[from.protocol]
 	}
 	if err := m.record(r); err != nil {
 		m.alertsLost.Add(1)
@@ -77,7 +77,7 @@ func (w *worker) watch(c *conn, p *packet) {
 func (w *worker) over(c *conn) {
 	if w.detect != nil && c.key.proto == protoTCP && (c.state == stateS1 || c.state == stateSF || c.state == stateRST) {
 		e := w.event(c, c.last)
-		w.detect.Ended(&e, c.service, c.a.payload, c.b.payload)
+		w.detect.Ended(&e, w.service(c), c.a.payload, c.b.payload)
 	}
 }
 

@@ -41,46 +41,21 @@ type conn struct {
 	history            [maxHistory]byte
 	historyLen         uint8
 	historySeen        uint32 // letters that are in history, one bit each and side
-	prev, after        *conn  // by the time of the last packet
-	list               *connList
-	tap                *tap   // what reads the payload, if anything does
-	service            string // the protocol found
+	number             uint32 // its place in the table
+	hash               uint32
+	prev, after        uint32 // numbers, by the time of the last packet
+	tap                uint32 // what reads the payload, if anything does: see worker.tap
+	protocol           uint8  // the one found, its place in the worker's list plus one
 	tries              uint8  // segments or datagrams in which no protocol was found
-	talked             uint64 // bytes accounted to the talkers
 	deaf               bool   // the payload is of no interest, or no longer
-}
-
-// connList is the connections of one timeout, the longest idle first.
-type connList struct{ front, back *conn }
-
-func (l *connList) push(c *conn) {
-	c.prev, c.after, c.list = l.back, nil, l
-	if l.back != nil {
-		l.back.after = c
-	} else {
-		l.front = c
-	}
-	l.back = c
-}
-
-func (l *connList) remove(c *conn) {
-	if c.prev != nil {
-		c.prev.after = c.after
-	} else {
-		l.front = c.after
-	}
-	if c.after != nil {
-		c.after.prev = c.prev
-	} else {
-		l.back = c.prev
-	}
+	talked             uint64 // bytes accounted to the talkers
 }
 
 // connTable holds a bounded number of connections; the longest idle makes room.
 type connTable struct {
-	byKey    map[key]*conn
+	conns    connSlab
+	index    connIndex
 	tcp, udp connList
-	free     *conn
 	limit    int
 	idle     int64
 	active   int64
@@ -95,8 +70,8 @@ type connTable struct {
 	handshakeBuckets          [len(rttBounds)]uint64
 }
 
-// connCost is a connection with its place in the map.
-const connCost = int64(unsafe.Sizeof(conn{}) + 2*(unsafe.Sizeof(key{})+8))
+// connCost is a connection with its place in the index.
+const connCost = int64(unsafe.Sizeof(conn{})) + 3*int64(unsafe.Sizeof(connSlot(0)))
 
 // rttBounds are the upper bounds in seconds of the histogram of handshakes.
 var rttBounds = [...]float64{0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5}
@@ -107,6 +82,11 @@ func (k *key) ordered() key {
 	if c < 0 || (c == 0 && k.srcPort <= k.dstPort) {
 		return *k
 	}
+	return k.reversed()
+}
+
+// reversed is the key of the other direction.
+func (k *key) reversed() key {
 	r := *k
 	r.src, r.dst, r.srcPort, r.dstPort = k.dst, k.src, k.dstPort, k.srcPort
 	return r
@@ -115,18 +95,19 @@ func (k *key) ordered() key {
 // add counts p to its connection, which it makes if there is none.
 func (t *connTable) add(p *packet) *conn {
 	t.expire(p.time)
-	k := p.key.ordered()
-	c := t.byKey[k]
+	hash := t.index.hash(&p.key)
+	c, fromA := t.find(&p.key, hash)
 	isTCP := p.key.proto == protoTCP
 	if c != nil && isTCP && p.flags&(flagSYN|flagACK) == flagSYN && (c.state >= stateSF) {
 		t.finish(c) // the ports are used again
 		c = nil
 	}
 	if c == nil {
-		c = t.open(k, p)
+		c = t.open(p, hash)
+		fromA = c.key == p.key
 	}
 	h, o := &c.a, &c.b
-	if c.key != p.key {
+	if !fromA {
 		h, o = o, h
 	}
 	h.packets++
@@ -136,9 +117,9 @@ func (t *connTable) add(p *packet) *conn {
 	if isTCP {
 		t.track(c, h, o, p)
 	}
-	if l := c.list; l.back != c {
-		l.remove(c)
-		l.push(c)
+	if l := t.list(c); l.back != c.number {
+		t.remove(l, c)
+		t.push(l, c)
 	}
 	if p.time-c.since >= t.active {
 		c.since = p.time
@@ -147,35 +128,24 @@ func (t *connTable) add(p *packet) *conn {
 	return c
 }
 
-func (t *connTable) open(k key, p *packet) *conn {
-	if len(t.byKey) >= t.limit {
-		oldest := t.udp.front
-		if oldest == nil || (t.tcp.front != nil && t.tcp.front.last < oldest.last) {
-			oldest = t.tcp.front
+func (t *connTable) open(p *packet, hash uint32) *conn {
+	if t.index.n >= t.limit {
+		oldest := t.conns.at(t.udp.front)
+		if tcp := t.conns.at(t.tcp.front); oldest == nil || (tcp != nil && tcp.last < oldest.last) {
+			oldest = tcp
 		}
 		t.evicted++
 		t.finish(oldest)
 	}
-	c := t.free
-	if c != nil {
-		t.free = c.after
-	} else {
-		c = &conn{}
-	}
-	*c = conn{key: p.key, first: p.time, last: p.time, since: p.time}
+	c := t.conns.take()
+	*c = conn{number: c.number, hash: hash, key: p.key, first: p.time, last: p.time, since: p.time}
 	// A SYN ACK that comes first is an answer: the one who asked began.
 	if p.key.proto == protoTCP && p.flags&(flagSYN|flagACK) == flagSYN|flagACK {
-		r := p.key
-		r.src, r.dst, r.srcPort, r.dstPort = p.key.dst, p.key.src, p.key.dstPort, p.key.srcPort
-		c.key = r
+		c.key = p.key.reversed()
 	}
 	t.made++
-	t.byKey[k] = c
-	if p.key.proto == protoTCP {
-		t.tcp.push(c)
-	} else {
-		t.udp.push(c)
-	}
+	t.index.add(c)
+	t.push(t.list(c), c)
 	return c
 }
 
@@ -295,10 +265,10 @@ func (c *conn) note(letter byte, fromA bool, bit int) {
 
 // expire ends what has been idle for too long: as much work as there is to end.
 func (t *connTable) expire(now int64) {
-	for c := t.tcp.front; c != nil && now-c.last > t.idle; c = t.tcp.front {
+	for c := t.conns.at(t.tcp.front); c != nil && now-c.last > t.idle; c = t.conns.at(t.tcp.front) {
 		t.finish(c)
 	}
-	for c := t.udp.front; c != nil && now-c.last > t.idle/2; c = t.udp.front {
+	for c := t.conns.at(t.udp.front); c != nil && now-c.last > t.idle/2; c = t.conns.at(t.udp.front) {
 		t.finish(c)
 	}
 }
@@ -306,17 +276,16 @@ func (t *connTable) expire(now int64) {
 func (t *connTable) finish(c *conn) {
 	t.ended[c.state]++
 	t.end(c, true)
-	k := c.key.ordered()
-	delete(t.byKey, k)
-	c.list.remove(c)
-	c.after, t.free = t.free, c
+	t.index.remove(c)
+	t.remove(t.list(c), c)
+	t.conns.give(c)
 }
 
 // flush ends all.
 func (t *connTable) flush() {
 	for _, l := range []*connList{&t.tcp, &t.udp} {
-		for l.front != nil {
-			t.finish(l.front)
+		for l.front != 0 {
+			t.finish(t.conns.at(l.front))
 		}
 	}
 }

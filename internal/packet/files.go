@@ -31,7 +31,11 @@ type FileOutput struct {
 	schema ncap.Schemas
 	json   jsonLines
 	files  map[string]*recordFile
+	byType []*recordFile // of netcap's types
 	msg    []byte
+	plain  []byte // a block with its head
+	packed bytes.Buffer
+	zip    *gzip.Writer // used again for each block
 	now    func() time.Time
 }
 
@@ -92,14 +96,19 @@ func (o *FileOutput) line(rec Record) *recordFile {
 // message appends one of netcap's messages to its type's block; nil if there is no such type.
 func (o *FileOutput) message(t ncap.Type, msg []byte) *recordFile {
 	o.msg = msg
-	s := o.schema[t]
-	if s == nil {
-		return nil
+	var f *recordFile
+	if int(t) < len(o.byType) {
+		f = o.byType[t]
 	}
-	f := o.files[s.Name]
 	if f == nil {
+		s := o.schema[t]
+		if s == nil {
+			return nil
+		}
 		f = &recordFile{name: s.Name, ext: ".ncap.gz", head: ncap.Header{Created: o.now(), Source: o.source, Type: t, Version: version}.Append(nil)}
 		o.files[s.Name] = f
+		o.byType = append(o.byType, make([]*recordFile, max(int(t)+1-len(o.byType), 0))...)
+		o.byType[t] = f
 	}
 	f.block = protowire.AppendBytes(f.block, msg)
 	f.rows++
@@ -121,17 +130,13 @@ func (o *FileOutput) write(f *recordFile) (lost int, err error) {
 	if err := o.rotate(f); err != nil {
 		return rows, err
 	}
-	var data []byte
+	data := f.block
 	if f.size == 0 {
-		data = append(data, f.head...)
+		o.plain = append(append(o.plain[:0], f.head...), f.block...)
+		data = o.plain
 	}
-	data = append(data, f.block...)
 	if o.cfg.Format == FormatNcap {
-		var buf bytes.Buffer
-		z, _ := gzip.NewWriterLevel(&buf, gzip.BestSpeed) // fails of a bad level only
-		_, _ = z.Write(data)                              // a buffer takes everything
-		_ = z.Close()
-		data = buf.Bytes()
+		data = o.compress(data)
 	}
 	if _, err := f.file.WriteAt(data, f.size); err != nil {
 		// What is written of the block goes, so that the file can be read.
@@ -140,6 +145,18 @@ func (o *FileOutput) write(f *recordFile) (lost int, err error) {
 	}
 	f.size += int64(len(data))
 	return 0, nil
+}
+
+// compress makes data a member of gzip, good until the next call.
+func (o *FileOutput) compress(data []byte) []byte {
+	o.packed.Reset()
+	if o.zip == nil {
+		o.zip, _ = gzip.NewWriterLevel(&o.packed, gzip.BestSpeed) // fails of a bad level only
+	}
+	o.zip.Reset(&o.packed)
+	_, _ = o.zip.Write(data) // a buffer takes everything
+	_ = o.zip.Close()
+	return o.packed.Bytes()
 }
 
 // rotate sees to it that f has a file that is not too old nor too large.

@@ -220,6 +220,9 @@ func (a *ftpAnalyzer) end(at int64) {
 	a.hangUp(at)
 }
 
+// ftpDataName is what a data connection is of. Nothing in it tells: the control connection does.
+const ftpDataName = "ftp-data"
+
 // ftpData is a data connection.
 type ftpData struct {
 	w    *worker
@@ -238,7 +241,7 @@ func (w *worker) expectedOf(k *key) *protocol {
 	} {
 		if t := w.expected[end]; t != nil {
 			delete(w.expected, end)
-			return &protocol{name: "ftp-data", proto: protoTCP, open: func(w *worker, c *conn) analyzer {
+			return &protocol{name: ftpDataName, proto: protoTCP, open: func(w *worker, c *conn) analyzer {
 				return &ftpData{w: w, c: c, t: t, file: newFile()}
 			}}
 		}

@@ -43,8 +43,11 @@ func ikeProtocols() []protocol {
 				}
 				b = b[min(4, len(b)):]
 			}
+			if k.srcPort != 500 && k.dstPort != 500 && k.srcPort != 4500 && k.dstPort != 4500 && k.dstPort != 848 {
+				return false
+			}
 			_, err := ike.Parse(b)
-			return err != ike.ErrNotIKE && (k.srcPort == 500 || k.dstPort == 500 || k.srcPort == 4500 || k.dstPort == 4500 || k.dstPort == 848) //nolint:errorlint // Parse returns it as it is
+			return err != ike.ErrNotIKE //nolint:errorlint // Parse returns it as it is
 		},
 		open: func(w *worker, c *conn) analyzer { return &ikeAnalyzer{w: w, c: c} },
 	}}

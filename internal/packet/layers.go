@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// maxNames bounds the texts of addresses that are kept.
-const maxNames = 16384
+// maxNames is how many texts of addresses are kept.
+const maxNames = 4096
 
 // The records of single headers, written when asked for. Sizes are of what the
 // header carries, in bytes on the wire.
@@ -167,12 +167,45 @@ func (r *Tunnel) When() time.Time { return r.Time }
 // layerRecords makes the records of a packet's headers that are wanted.
 type layerRecords struct {
 	wanted [layers]bool
-	addrs  map[[16]byte]string
-	macs   map[[6]byte]string
+	addrs  names[[16]byte]
+	macs   names[[8]byte]
+
+	ethernet slab[Ethernet]
+	ipv4     slab[IPv4]
+	ipv6     slab[IPv6]
+	tcp      slab[TCP]
+	udp      slab[UDP]
+}
+
+// slab makes the records of the most frequent headers by the dozen. One that is
+// kept keeps its neighbours.
+type slab[T any] struct{ rest []T }
+
+func (s *slab[T]) take() *T {
+	if len(s.rest) == 0 {
+		s.rest = make([]T, 32)
+	}
+	r := &s.rest[0]
+	s.rest = s.rest[1:]
+	return r
+}
+
+// names remembers the texts of addresses, each in the one place that its hash says.
+type names[K comparable] struct {
+	keys  [maxNames]K
+	texts [maxNames]string
+}
+
+func (n *names[K]) get(k K, hash uint64, b []byte, text func([]byte) string) string {
+	i := hash * 0x9e3779b97f4a7c15 >> 52
+	if n.keys[i] != k || n.texts[i] == "" {
+		n.keys[i], n.texts[i] = k, text(b)
+	}
+	return n.texts[i]
 }
 
 func newLayerRecords(kinds []string) *layerRecords {
-	r := &layerRecords{addrs: map[[16]byte]string{}, macs: map[[6]byte]string{}}
+	r := &layerRecords{}
 	found := false
 	for _, k := range kinds {
 		for l, name := range layerNames {
@@ -212,28 +245,13 @@ func (r *layerRecords) addr(b []byte) string {
 	} else {
 		copy(k[:], b)
 	}
-	if s, ok := r.addrs[k]; ok {
-		return s
-	}
-	if len(r.addrs) >= maxNames {
-		clear(r.addrs)
-	}
-	s := addrText(b)
-	r.addrs[k] = s
-	return s
+	return r.addrs.get(k, binary.LittleEndian.Uint64(k[:])^binary.LittleEndian.Uint64(k[8:]), b, addrText)
 }
 
 func (r *layerRecords) mac(b []byte) string {
-	k := [6]byte(b)
-	if s, ok := r.macs[k]; ok {
-		return s
-	}
-	if len(r.macs) >= maxNames {
-		clear(r.macs)
-	}
-	s := macText(b)
-	r.macs[k] = s
-	return s
+	var k [8]byte
+	copy(k[:6], b)
+	return r.macs.get(k, binary.LittleEndian.Uint64(k[:]), b, macText)
 }
 
 // emit calls f with a record of each wanted header of a packet.
@@ -261,22 +279,28 @@ func (r *layerRecords) make(t time.Time, m mark, src, dst []byte) Record {
 	b := m.data
 	switch {
 	case m.layer == layerEthernet && len(b) >= 14:
-		return &Ethernet{Time: t, DstMAC: r.mac(b), SrcMAC: r.mac(b[6:]), EtherType: be16(b[12:]), Size: uint32(max(m.size-14, 0))}
+		rec := r.ethernet.take()
+		*rec = Ethernet{Time: t, DstMAC: r.mac(b), SrcMAC: r.mac(b[6:]), EtherType: be16(b[12:]), Size: uint32(max(m.size-14, 0))}
+		return rec
 	case m.layer == layerVLAN && len(b) >= 4:
 		return &VLAN{Time: t, ID: be16(b) & 0xfff, Priority: b[0] >> 5, DropEligible: b[0]&0x10 != 0, EtherType: be16(b[2:])}
 	case m.layer == layerMPLS && len(b) >= 4:
 		return &MPLS{Time: t, Label: be32(b) >> 12, Class: b[2] >> 1 & 7, Bottom: b[2]&1 != 0, TTL: b[3]}
 	case m.layer == layerIPv4 && len(b) >= 20:
 		at := be16(b[6:])
-		return &IPv4{
+		rec := r.ipv4.take()
+		*rec = IPv4{
 			Time: t, SrcAddr: r.addr(src), DstAddr: r.addr(dst), IHL: b[0] & 15, TOS: b[1], Length: be16(b[2:]), ID: be16(b[4:]),
 			Flags: uint8(at >> 13), Offset: at & 0x1fff, TTL: b[8], Protocol: b[9], Checksum: be16(b[10:]), Size: uint32(max(m.size-int(b[0]&15)*4, 0)),
 		}
+		return rec
 	case m.layer == layerIPv6 && len(b) >= 40:
-		return &IPv6{
+		rec := r.ipv6.take()
+		*rec = IPv6{
 			Time: t, SrcAddr: r.addr(src), DstAddr: r.addr(dst), Class: uint8(be16(b) >> 4), FlowLabel: be32(b) & 0xfffff,
 			Length: be16(b[4:]), NextHeader: b[6], HopLimit: b[7], Size: uint32(max(m.size-40, 0)),
 		}
+		return rec
 	}
 	if src == nil {
 		return nil
@@ -286,12 +310,16 @@ func (r *layerRecords) make(t time.Time, m mark, src, dst []byte) Record {
 	}
 	switch {
 	case m.layer == layerTCP && len(b) >= 20:
-		return &TCP{
+		rec := r.tcp.take()
+		*rec = TCP{
 			Ports: ports(), Seq: be32(b[4:]), Ack: be32(b[8:]), DataOffset: b[12] >> 4, Flags: b[13], Window: be16(b[14:]),
 			Checksum: be16(b[16:]), Urgent: be16(b[18:]), Size: uint32(max(m.size-int(b[12]>>4)*4, 0)),
 		}
+		return rec
 	case m.layer == layerUDP && len(b) >= 8:
-		return &UDP{Ports: ports(), Length: be16(b[4:]), Checksum: be16(b[6:]), Size: uint32(max(m.size-8, 0))}
+		rec := r.udp.take()
+		*rec = UDP{Ports: ports(), Length: be16(b[4:]), Checksum: be16(b[6:]), Size: uint32(max(m.size-8, 0))}
+		return rec
 	case m.layer == layerSCTP && len(b) >= 12:
 		return &SCTP{Ports: ports(), Tag: be32(b[4:]), Checksum: binary.LittleEndian.Uint32(b[8:])}
 	case m.layer >= layerGRE && m.layer <= layerESP && len(b) >= 8:

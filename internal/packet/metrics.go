@@ -153,7 +153,7 @@ func (s *total) add(w *worker) {
 	s.dec.frags.done += w.dec.frags.done
 	s.dec.frags.lost += w.dec.frags.lost
 	t, o := &s.table, &w.table
-	s.open += len(o.byKey)
+	s.open += o.index.n
 	t.made += o.made
 	t.evicted += o.evicted
 	for i := range states {

@@ -142,13 +142,14 @@ type RecordFunc func(r Record) error
 
 // Monitor reads packets. Make one with New; its methods may be called concurrently.
 type Monitor struct {
-	cfg     Config
-	log     *slog.Logger
-	record  RecordFunc
-	stdin   io.Reader
-	start   time.Time
-	detect  *detect.Detector
-	talkers *talkers
+	cfg      Config
+	log      *slog.Logger
+	record   RecordFunc
+	stdin    io.Reader
+	start    time.Time
+	detect   *detect.Detector
+	talkers  *talkers
+	services []string // names by the number in a connection
 
 	alertsLost atomic.Uint64 // records of alerts that could not be written
 
@@ -170,6 +171,10 @@ func New(cfg Config, record RecordFunc, log *slog.Logger) (*Monitor, error) {
 	}
 	m := &Monitor{cfg: cfg, log: log, record: record, stdin: os.Stdin, start: time.Now(), talkers: newTalkers(cfg.TopTalkers)}
 	m.detect = detect.New(cfg.Detections, m.alert)
+	m.services = []string{""}
+	for _, p := range protocolTable() {
+		m.services = append(m.services, p.name)
+	}
 	return m, nil
 }
 

@@ -204,8 +204,8 @@ func TestFloodStaysWithinBudget(t *testing.T) {
 		binary.BigEndian.PutUint32(f.data[26:], uint32(i))
 		w.take(&f)
 	}
-	if len(w.table.byKey) != w.table.limit || int64(w.table.limit)*connCost > minBudget/2 || w.table.evicted != uint64(200_000-w.table.limit) {
-		t.Errorf("%d connections, limit %d, %d evicted", len(w.table.byKey), w.table.limit, w.table.evicted)
+	if w.table.index.n != w.table.limit || int64(w.table.limit)*connCost > minBudget/2 || w.table.evicted != uint64(200_000-w.table.limit) {
+		t.Errorf("%d connections, limit %d, %d evicted", w.table.index.n, w.table.limit, w.table.evicted)
 	}
 }
 
@@ -287,8 +287,8 @@ func FuzzDecode(f *testing.F) {
 		for range 3 {
 			w.take(&frame{link: link, data: b, wire: len(b)})
 		}
-		if w.dec.failed[failPanic] != 0 || len(w.table.byKey) > 1 {
-			t.Errorf("%d panics, %d connections of one packet", w.dec.failed[failPanic], len(w.table.byKey))
+		if w.dec.failed[failPanic] != 0 || w.table.index.n > 1 {
+			t.Errorf("%d panics, %d connections of one packet", w.dec.failed[failPanic], w.table.index.n)
 		}
 	})
 }

@@ -16,5 +16,6 @@ func streamProtocols() []protocol {
 		{"imap", protoTCP, []uint16{143}, matchIMAP, openIMAP},
 		{"ftp", protoTCP, []uint16{21}, matchFTP, openFTP},
 		{"telnet", protoTCP, []uint16{23}, matchTelnet, openTelnet},
+		{ftpDataName, protoTCP, nil, func(*key, bool, []byte) bool { return false }, nil}, // see expectedOf
 	}
 }

@@ -5,7 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/hex"
-	"hash/fnv"
+	"math/bits"
 	"net/netip"
 )
 
@@ -61,39 +61,54 @@ func protoName(proto uint8) string {
 	return "other"
 }
 
-// uid names a connection: the same capture gives the same names.
-func (c *conn) uid() string {
-	h := fnv.New128a()
-	var b [12]byte
+// appendUID names a connection: the same capture gives the same names. They
+// are of FNV-1a with 128 bits.
+func (c *conn) appendUID(to []byte) []byte {
+	var b [49]byte
 	binary.BigEndian.PutUint64(b[:], uint64(c.first))
 	binary.BigEndian.PutUint32(b[8:], c.key.tunnel)
-	_, _ = h.Write(b[:])
-	_, _ = h.Write(c.key.src[:])
-	_, _ = h.Write(c.key.dst[:])
-	_, _ = h.Write([]byte{byte(c.key.srcPort >> 8), byte(c.key.srcPort), byte(c.key.dstPort >> 8), byte(c.key.dstPort), c.key.proto})
-	return "C" + hex.EncodeToString(h.Sum(nil)[:9])
+	copy(b[12:], c.key.src[:])
+	copy(b[28:], c.key.dst[:])
+	binary.BigEndian.PutUint16(b[44:], c.key.srcPort)
+	binary.BigEndian.PutUint16(b[46:], c.key.dstPort)
+	b[48] = c.key.proto
+	// The prime is 1<<88 + 0x13b.
+	hi, lo := uint64(0x6c62272e07bb0142), uint64(0x62b821756295c58d)
+	for _, x := range b {
+		lo ^= uint64(x)
+		carry, low := bits.Mul64(lo, 0x13b)
+		hi, lo = carry+hi*0x13b+lo<<24, low
+	}
+	var sum [16]byte
+	binary.BigEndian.PutUint64(sum[:], hi)
+	binary.BigEndian.PutUint64(sum[8:], lo)
+	return hex.AppendEncode(append(to, 'C'), sum[:9])
 }
 
-// communityID is version 1 with seed 0 of Corelight's specification, for protocols with ports.
-func (k *key) communityID() string {
+// communityID is that of appendCommunityID.
+func (k *key) communityID() string { return string(k.appendCommunityID(nil)) }
+
+// appendCommunityID appends version 1 with seed 0 of Corelight's specification,
+// and nothing for a protocol without ports.
+func (k *key) appendCommunityID(to []byte) []byte {
 	if k.proto != protoTCP && k.proto != protoUDP && k.proto != protoSCTP {
-		return ""
+		return to
 	}
 	o := k.ordered()
-	b := make([]byte, 2, 40)
+	var room [40]byte
 	src, dst := o.src[:], o.dst[:]
 	if !k.v6 {
 		src, dst = src[12:], dst[12:]
 	}
-	b = append(append(b, src...), dst...)
+	b := append(append(room[:2], src...), dst...)
 	b = append(b, k.proto, 0)
 	b = binary.BigEndian.AppendUint16(b, o.srcPort)
 	b = binary.BigEndian.AppendUint16(b, o.dstPort)
 	sum := sha1.Sum(b) //nolint:gosec // see above
-	return "1:" + base64.StdEncoding.EncodeToString(sum[:])
+	return base64.StdEncoding.AppendEncode(append(to, "1:"...), sum[:])
 }
 
-func (c *conn) record(ended bool) *Connection {
+func (c *conn) record(service string, ended bool) *Connection {
 	return &Connection{
 		Flow:  c.flow(c.first),
 		Proto: protoName(c.key.proto), Tunnel: c.key.tunnel, DurationNanos: c.last - c.first,
@@ -102,6 +117,6 @@ func (c *conn) record(ended bool) *Connection {
 		RespPackets: c.b.packets, RespBytes: c.b.bytes, RespPayload: c.b.payload,
 		OrigRetransmitted: c.a.retransmitted, RespRetransmitted: c.b.retransmitted,
 		OrigOutOfOrder: c.a.outOfOrder, RespOutOfOrder: c.b.outOfOrder,
-		OrigZeroWindows: c.a.zero, RespZeroWindows: c.b.zero, Service: c.service, Ended: ended,
+		OrigZeroWindows: c.a.zero, RespZeroWindows: c.b.zero, Service: service, Ended: ended,
 	}
 }

@@ -101,15 +101,28 @@ func (r *Tunnel) ncap(b []byte) (ncap.Type, []byte) {
 
 // ncap leaves out what netcap has wrong: sizes beyond 2 GB stop there.
 func (c *Connection) ncap(b []byte) (ncap.Type, []byte) {
-	network, transport := "IPv4", map[string]string{"tcp": "TCP", "udp": "UDP", "icmp": "ICMPv4", "icmp6": "ICMPv6", "sctp": "SCTP"}[c.Proto]
+	network, transport := "IPv4", ""
+	switch c.Proto {
+	case "tcp":
+		transport = "TCP"
+	case "udp":
+		transport = "UDP"
+	case "icmp":
+		transport = "ICMPv4"
+	case "icmp6":
+		transport = "ICMPv6"
+	case "sctp":
+		transport = "SCTP"
+	}
 	if isV6(c.OrigAddr) {
 		network = "IPv6"
 	}
 	const most = 1<<31 - 1
 	b = ncap.Int(b, 1, c.Time.UnixNano())
 	b = ncap.String(ncap.String(b, 3, network), 4, transport)
-	b = ncap.String(ncap.String(b, 8, c.OrigAddr), 9, strconv.Itoa(int(c.OrigPort)))
-	b = ncap.String(ncap.String(b, 10, c.RespAddr), 11, strconv.Itoa(int(c.RespPort)))
+	var port [5]byte
+	b = ncap.Bytes(ncap.String(b, 8, c.OrigAddr), 9, strconv.AppendUint(port[:0], uint64(c.OrigPort), 10))
+	b = ncap.Bytes(ncap.String(b, 10, c.RespAddr), 11, strconv.AppendUint(port[:0], uint64(c.RespPort), 10))
 	b = ncap.Int(b, 12, int64(min(c.OrigBytes+c.RespBytes, most)))
 	b = ncap.Int(b, 13, int64(min(c.OrigPayload+c.RespPayload, most)))
 	b = ncap.Int(b, 14, int64(min(c.OrigPackets+c.RespPackets, most)))

@@ -24,7 +24,7 @@ func (f *Flow) stamp(b []byte) []byte { return ncap.Int(b, 1, f.Time.UnixNano())
 
 // numbered is the value of a name in a list of names, 0 if it is not there.
 func numbered(name string, names map[string]int64) int64 {
-	if n, ok := names[name]; ok {
+	if n, ok := names[name]; ok || name == "" {
 		return n
 	}
 	n, _ := strconv.ParseInt(strings.TrimLeft(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"), 10, 32)
@@ -37,6 +37,7 @@ var (
 )
 
 func (r *DNS) ncap(b []byte) (ncap.Type, []byte) {
+	var room [512]byte // of a nested message
 	b = ncap.Bool(ncap.Int(r.stamp(b), 2, int64(r.TransactionID)), 3, r.Answered)
 	b = ncap.Bool(ncap.Bool(ncap.Int(b, 4, int64(r.Opcode)), 5, r.Authoritative), 6, r.Truncated)
 	b = ncap.Bool(ncap.Bool(b, 7, r.Recursion), 8, r.Recursive)
@@ -46,11 +47,11 @@ func (r *DNS) ncap(b []byte) (ncap.Type, []byte) {
 	}
 	b = ncap.Int(b, 12, int64(r.AnswerCount))
 	if r.Query != "" {
-		q := ncap.String(nil, 1, r.Query)
+		q := ncap.String(room[:0], 1, r.Query)
 		b = ncap.Bytes(b, 15, ncap.Int(ncap.Int(q, 2, numbered(strings.ToUpper(r.QType), ncapTypes)), 3, int64(r.QClass)))
 	}
 	for i, a := range r.Answers {
-		rr := ncap.String(nil, 1, r.Query)
+		rr := ncap.String(room[:0], 1, r.Query)
 		if i < len(r.AnswerTypes) {
 			rr = ncap.Int(rr, 2, numbered(strings.ToUpper(r.AnswerTypes[i]), ncapTypes))
 		}

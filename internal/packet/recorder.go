@@ -40,9 +40,10 @@ type Recorder struct {
 	out    Output
 	log    *slog.Logger
 	wait   bool
-	wanted map[string]bool // nil: all but those of single headers
+	wanted map[string]bool // nil: all that are made
 	more   chan struct{}
 
+	tallies []tally    // of the batch that is written
 	mu      sync.Mutex // guards what follows
 	space   sync.Cond  // there is room in pending again
 	pending []Record
@@ -54,10 +55,16 @@ type Recorder struct {
 	failing bool
 }
 
+// tally is how many records of a kind there are.
+type tally struct {
+	kind string
+	n    uint64
+}
+
 func newRecorder(cfg Records, out Output, wait bool, log *slog.Logger) *Recorder {
 	r := &Recorder{cfg: cfg, out: out, log: log, wait: wait, more: make(chan struct{}, 1), written: map[string]uint64{}}
 	r.space.L = &r.mu
-	if len(cfg.Kinds) > 0 {
+	if len(cfg.Kinds) > 0 && !slices.Contains(cfg.Kinds, allKinds) {
 		r.wanted = map[string]bool{}
 		for _, k := range cfg.kinds() {
 			r.wanted[k] = true
@@ -138,10 +145,22 @@ func (r *Recorder) drain(ctx context.Context, spare []Record) []Record {
 }
 
 func (r *Recorder) count(batch []Record) {
+	// Of a batch's few kinds a list is faster than the map.
+	r.tallies = r.tallies[:0]
+	for _, rec := range batch {
+		kind, i := rec.Kind(), 0
+		for i < len(r.tallies) && r.tallies[i].kind != kind {
+			i++
+		}
+		if i == len(r.tallies) {
+			r.tallies = append(r.tallies, tally{kind: kind})
+		}
+		r.tallies[i].n++
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for _, rec := range batch {
-		r.written[rec.Kind()]++
+	for _, t := range r.tallies {
+		r.written[t.kind] += t.n
 	}
 }
 

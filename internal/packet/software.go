@@ -33,6 +33,7 @@ func (w *worker) software(at int64, host, banner, service string, c *conn) {
 	if w.products == nil || len(w.products) >= maxProducts {
 		w.products = map[hostProduct]struct{}{}
 	}
+	k.host = strings.Clone(host) // it may be a piece of something larger
 	w.products[k] = struct{}{}
 	w.clear.products = len(w.products)
 	product, version := parseBanner(banner)

@@ -92,14 +92,14 @@ func (w *worker) early(c *conn, s *tap, d *stream, at int64, orig bool, seq uint
 	}
 	// No room: what is held goes on, behind a gap, and then this if it fits.
 	w.streams.dropped++
-	for len(d.held) > 0 && c.tap == s {
+	for len(d.held) > 0 && w.tap(c) == s {
 		w.skip(c, s, d, at, orig)
 	}
-	if n := int(int32(seq - d.next)); n > 0 && c.tap == s {
+	if n := int(int32(seq - d.next)); n > 0 && w.tap(c) == s {
 		d.next = seq
 		w.hole(c, s, d, at, orig, n)
 	}
-	if old := int(int32(d.next - seq)); old < length && old >= 0 && c.tap == s {
+	if old := int(int32(d.next - seq)); old < length && old >= 0 && w.tap(c) == s {
 		b, length = b[min(old, len(b)):], length-old
 		d.next += uint32(length)
 		w.deliver(c, s, d, at, orig, b, length)
@@ -149,7 +149,7 @@ func (w *worker) drain(c *conn, s *tap, d *stream, at int64, orig bool) {
 		d.bytes -= len(g.data) + segmentCost
 		w.budget.release(len(g.data) + segmentCost)
 		w.deliver(c, s, d, at, orig, g.data, g.length)
-		if c.tap != s {
+		if w.tap(c) != s {
 			return // hung up: all is given back
 		}
 	}
@@ -163,14 +163,14 @@ func (w *worker) skip(c *conn, s *tap, d *stream, at int64, orig bool) {
 	n := int(int32(d.held[0].seq - d.next))
 	d.next = d.held[0].seq
 	w.hole(c, s, d, at, orig, n)
-	if c.tap == s {
+	if w.tap(c) == s {
 		w.drain(c, s, d, at, orig)
 	}
 }
 
 // acknowledged gives up the holes before what the receiver has: the capture lost them.
 func (w *worker) acknowledged(c *conn, s *tap, d *stream, at int64, orig bool, ack uint32) {
-	for c.tap == s && len(d.held) > 0 && int32(ack-d.held[0].seq) > 0 {
+	for w.tap(c) == s && len(d.held) > 0 && int32(ack-d.held[0].seq) > 0 {
 		w.skip(c, s, d, at, orig)
 	}
 }
@@ -201,7 +201,7 @@ func (w *worker) deliver(c *conn, s *tap, d *stream, at int64, orig bool, b []by
 			w.data(c, s, at, orig, b)
 		}
 	}
-	if c.tap == s && length > len(b) {
+	if w.tap(c) == s && length > len(b) {
 		w.hole(c, s, d, at, orig, length-len(b))
 	}
 }

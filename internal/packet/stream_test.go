@@ -129,8 +129,8 @@ func TestPanicCostsTheAnalyzerOnly(t *testing.T) {
 	r := &recorder{boom: true}
 	w := recorded(minBudget, r)
 	takeAll(w, append(slices.Clone(handshake), tcpFrame(true, 100, 500, flagACK, "abc"), tcpFrame(true, 103, 500, flagACK, "def"))...)
-	if w.dec.failed[failPanic] != 1 || r.ended != 1 || w.budget.used != 0 || len(w.table.byKey) != 1 {
-		t.Errorf("%d panics, %d ends, %d bytes charged, %d connections", w.dec.failed[failPanic], r.ended, w.budget.used, len(w.table.byKey))
+	if w.dec.failed[failPanic] != 1 || r.ended != 1 || w.budget.used != 0 || w.table.index.n != 1 {
+		t.Errorf("%d panics, %d ends, %d bytes charged, %d connections", w.dec.failed[failPanic], r.ended, w.budget.used, w.table.index.n)
 	}
 }
 
@@ -180,8 +180,8 @@ func TestTappedStreamAllocatesNothing(t *testing.T) {
 	}); allocs != 0 {
 		t.Errorf("%v allocations per segment read; want 0", allocs)
 	}
-	for _, c := range w.table.byKey {
-		if got := c.tap.a.(*counting).n; got < 100000 {
+	for n := w.table.tcp.front; n != 0; n = w.table.conns.at(n).after {
+		if got := w.tap(w.table.conns.at(n)).a.(*counting).n; got < 100000 {
 			t.Errorf("%d bytes arrived", got)
 		}
 	}

@@ -11,7 +11,18 @@ const (
 type tap struct {
 	a    analyzer // nil until the protocol is known
 	dir  [2]stream
-	next *tap // in the list of the free
+	next uint32 // in the list of the free
+}
+
+// tap is what reads a connection's payload, nil if nothing does.
+func (w *worker) tap(c *conn) *tap { return w.taps[c.tap] }
+
+// service is the name of the protocol found in a connection.
+func (w *worker) service(c *conn) string {
+	if c.protocol == 0 {
+		return ""
+	}
+	return w.protocols[c.protocol-1].name
 }
 
 // tapCost is what a tap is charged for, its analyzer's fixed part included.
@@ -19,7 +30,7 @@ const tapCost = 1024
 
 // feed hands a packet's payload to the connection's analyzer.
 func (w *worker) feed(c *conn, p *packet) {
-	if c.deaf || (c.tap == nil && p.length == 0) {
+	if c.deaf || (c.tap == 0 && p.length == 0) {
 		return
 	}
 	orig := c.key == p.key
@@ -40,33 +51,35 @@ func (w *worker) feed(c *conn, p *packet) {
 	if p.flags&flagACK != 0 && len(other.held) > 0 {
 		w.acknowledged(c, s, other, p.time, !orig, p.ack)
 	}
-	if c.tap == s && p.length > 0 && p.flags&flagRST == 0 {
+	if w.tap(c) == s && p.length > 0 && p.flags&flagRST == 0 {
 		w.segment(c, s, mine, h, p, orig)
 	}
-	if c.tap == s && (c.state == stateSF || c.state == stateRST || c.state == stateREJ) &&
+	if w.tap(c) == s && (c.state == stateSF || c.state == stateRST || c.state == stateREJ) &&
 		(c.state != stateSF || len(mine.held)+len(other.held) == 0) {
 		w.hangUp(c, p.time)
 	}
 }
 
 func (w *worker) tapOf(c *conn) *tap {
-	if c.tap != nil {
-		return c.tap
+	if s := w.tap(c); s != nil {
+		return s
 	}
 	if !w.budget.charge(tapCost) {
 		c.deaf = true
 		return nil
 	}
-	s := w.freeTap
-	if s != nil {
-		w.freeTap = s.next
-		a, b := s.dir[0].held[:0], s.dir[1].held[:0]
-		*s = tap{}
-		s.dir[0].held, s.dir[1].held = a, b
+	n := w.freeTap
+	if n == 0 {
+		n = uint32(len(w.taps))
+		w.taps = append(w.taps, &tap{})
 	} else {
-		s = &tap{}
+		w.freeTap = w.taps[n].next
 	}
-	c.tap = s
+	s := w.taps[n]
+	a, b := s.dir[0].held[:0], s.dir[1].held[:0]
+	*s = tap{}
+	s.dir[0].held, s.dir[1].held = a, b
+	c.tap = n
 	return s
 }
 
@@ -93,13 +106,18 @@ func (w *worker) match(k *key, orig bool, first []byte) *protocol {
 
 // begin opens the analyzer of a connection whose protocol was found.
 func (w *worker) begin(c *conn, s *tap, p *protocol) {
-	c.service = p.name
+	for i := range w.protocols {
+		if w.protocols[i].name == p.name {
+			c.protocol = uint8(i + 1)
+			break
+		}
+	}
 	s.a = p.open(w, c)
 }
 
 // datagram hands UDP's payload on.
 func (w *worker) datagram(c *conn, p *packet, orig bool) {
-	s := c.tap
+	s := w.tap(c)
 	if s == nil {
 		c.tries++
 		found := w.match(&c.key, orig, p.payload)
@@ -115,7 +133,7 @@ func (w *worker) datagram(c *conn, p *packet, orig bool) {
 	if len(p.payload) > 0 {
 		w.data(c, s, p.time, orig, p.payload)
 	}
-	if missing := p.length - len(p.payload); missing > 0 && c.tap == s {
+	if missing := p.length - len(p.payload); missing > 0 && w.tap(c) == s {
 		w.current = c
 		s.a.gap(p.time, orig, missing)
 		w.current = nil
@@ -157,7 +175,7 @@ func (w *worker) probe(c *conn, s *tap, d *stream, at int64, orig bool, b []byte
 		w.data(c, s, at, !orig, theirs.b)
 	}
 	for _, part := range [][]byte{first, rest} {
-		if c.tap == s && len(part) > 0 {
+		if w.tap(c) == s && len(part) > 0 {
 			w.data(c, s, at, orig, part)
 		}
 	}
@@ -188,16 +206,16 @@ func (w *worker) data(c *conn, s *tap, at int64, orig bool, b []byte) {
 	w.current = c
 	more := s.a.data(at, orig, b)
 	w.current = nil
-	if !more && c.tap == s {
+	if !more && w.tap(c) == s {
 		w.drop(c, at)
 	}
 }
 
 // hangUp ends the reading of a connection's payload; what is held goes before.
 func (w *worker) hangUp(c *conn, at int64) {
-	s := c.tap
+	s := w.tap(c)
 	for i := 0; s != nil && i < len(s.dir); i++ {
-		for d := &s.dir[i]; c.tap == s && len(d.held) > 0; {
+		for d := &s.dir[i]; w.tap(c) == s && len(d.held) > 0; {
 			w.skip(c, s, d, at, i == 0)
 		}
 	}
@@ -206,8 +224,8 @@ func (w *worker) hangUp(c *conn, at int64) {
 
 // drop ends the reading of a connection's payload at once.
 func (w *worker) drop(c *conn, at int64) {
-	s := c.tap
-	c.deaf, c.tap = true, nil
+	n, s := c.tap, w.tap(c)
+	c.deaf, c.tap = true, 0
 	if s == nil {
 		return
 	}
@@ -222,6 +240,6 @@ func (w *worker) drop(c *conn, at int64) {
 		s.a.end(at)
 		w.current = nil
 	}
-	s.a, s.next, w.freeTap = nil, w.freeTap, s
+	s.a, s.next, w.freeTap = nil, w.freeTap, n
 	w.budget.release(tapCost)
 }

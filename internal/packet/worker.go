@@ -44,8 +44,9 @@ type worker struct {
 	serviceStats
 	products map[hostProduct]struct{}     // reported
 	expected map[netip.AddrPort]*transfer // data connections that FTP announced
-	freeTap  *tap
-	current  *conn // whose analyzer is at work
+	taps     []*tap                       // by the number in a connection; the first is none
+	freeTap  uint32                       // given back, linked by next
+	current  *conn                        // whose analyzer is at work
 	talk     talk
 	detect   *detect.Detector // nil: nothing is detected
 	talkers  *talkers         // nil: not wanted
@@ -65,10 +66,10 @@ func newWorker(cfg Config, iface string, budget int64, record RecordFunc, log *s
 	if cfg.Filter != "" {
 		w.filters = map[uint16]*filter.Program{}
 	}
-	w.protocols = protocolTable()
+	w.protocols, w.taps = protocolTable(), []*tap{nil}
 	w.budget.limit = int(budget / 4)
 	w.table = connTable{
-		byKey: map[key]*conn{}, limit: int(max(budget/2/connCost, 64)),
+		index: newConnIndex(), limit: int(max(budget/2/connCost, 64)),
 		idle: int64(cfg.IdleTimeout), active: int64(cfg.ActiveTimeout), end: w.report,
 	}
 	return w
@@ -81,7 +82,7 @@ func (w *worker) report(c *conn, ended bool) {
 		w.over(c)
 	}
 	if w.record != nil || w.netcap != nil {
-		w.emit(c.record(ended))
+		w.emit(c.record(w.service(c), ended))
 	}
 }
 

@@ -32,8 +32,10 @@ func (r *recent[K, V]) get(k K) (v *V, known bool) {
 		e = r.front
 		r.unlink(e)
 		delete(r.m, e.key)
+		*e = entry[K, V]{key: k}
+	} else {
+		e = &entry[K, V]{key: k}
 	}
-	e = &entry[K, V]{key: k}
 	r.m[k] = e
 	r.push(e)
 	return &e.value, false

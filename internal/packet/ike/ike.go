@@ -44,6 +44,27 @@ type Message struct {
 	Fragment                   bool
 }
 
+// parser is what is known while a message is read.
+type parser struct {
+	*Message
+	seen [4 * maxNames]uint64 // algorithms that are in the lists: kind, number and bits
+	told int
+}
+
+// first tells whether an algorithm was not named before. Of more than can be
+// remembered the lists themselves tell.
+func (m *parser) first(kind int, id uint16, bits int) bool {
+	what := uint64(kind)<<48 | uint64(id)<<32 | uint64(uint32(bits)) //nolint:gosec // of two octets
+	if slices.Contains(m.seen[:m.told], what) {
+		return false
+	}
+	if m.told < len(m.seen) {
+		m.seen[m.told] = what
+		m.told++
+	}
+	return true
+}
+
 // Version is "1.0" or "2.0".
 func (m *Message) Version() string {
 	return strconv.Itoa(int(m.Major)) + "." + strconv.Itoa(int(m.Minor))
@@ -90,10 +111,12 @@ func Parse(b []byte) (m Message, err error) {
 	if m.Encrypted {
 		return m, nil
 	}
-	return m, m.payloads(next, b[headerLen:size])
+	p := parser{Message: &m}
+	err = p.payloads(next, b[headerLen:size])
+	return m, err
 }
 
-func (m *Message) payloads(next uint8, b []byte) error {
+func (m *parser) payloads(next uint8, b []byte) error {
 	for ; next != 0 && m.Payloads < maxPayloads; m.Payloads++ {
 		if next == 46 || next == 53 { // encrypted, or a fragment of it
 			m.Encrypted, m.Fragment = true, next == 53
@@ -127,7 +150,7 @@ func (m *Message) payloads(next uint8, b []byte) error {
 }
 
 // proposals reads the offers of a security association as far as they are well formed.
-func (m *Message) proposals(b []byte) {
+func (m *parser) proposals(b []byte) {
 	for range maxProposals {
 		if len(b) < 8 {
 			return
@@ -141,7 +164,7 @@ func (m *Message) proposals(b []byte) {
 	}
 }
 
-func (m *Message) transforms(b []byte) {
+func (m *parser) transforms(b []byte) {
 	for range maxTransforms {
 		if len(b) < 8 {
 			return
@@ -159,11 +182,18 @@ func (m *Message) transforms(b []byte) {
 	}
 }
 
-func (m *Message) transform2(kind uint8, id uint16, attrs []byte) {
+func (m *parser) transform2(kind uint8, id uint16, attrs []byte) {
+	bits := 0
+	if kind == 1 {
+		bits = attribute(attrs, 14)
+	}
+	if !m.first(int(kind), id, bits) {
+		return
+	}
 	switch kind {
 	case 1:
 		name := named(encrNames, id, "encr")
-		if bits := attribute(attrs, 14); bits > 0 {
+		if bits > 0 {
 			name += "-" + strconv.Itoa(bits)
 		}
 		add(&m.Encryption, name)
@@ -177,21 +207,22 @@ func (m *Message) transform2(kind uint8, id uint16, attrs []byte) {
 }
 
 // attributes1 reads the attributes of phase 1, RFC 2409 appendix A.
-func (m *Message) attributes1(b []byte) {
-	if id := attribute(b, 1); id > 0 {
+func (m *parser) attributes1(b []byte) {
+	bits := attribute(b, 14)
+	if id := attribute(b, 1); id > 0 && m.first(1, uint16(id), bits) {
 		name := named(encr1Names, uint16(id), "encr")
-		if bits := attribute(b, 14); bits > 0 {
+		if bits > 0 {
 			name += "-" + strconv.Itoa(bits)
 		}
 		add(&m.Encryption, name)
 	}
-	if id := attribute(b, 2); id > 0 {
+	if id := attribute(b, 2); id > 0 && m.first(2, uint16(id), 0) {
 		add(&m.PRF, named(hash1Names, uint16(id), "hash"))
 	}
-	if id := attribute(b, 3); id > 0 {
+	if id := attribute(b, 3); id > 0 && m.first(3, uint16(id), 0) {
 		add(&m.Authentication, named(auth1Names, uint16(id), "auth"))
 	}
-	if id := attribute(b, 4); id > 0 {
+	if id := attribute(b, 4); id > 0 && m.first(4, uint16(id), 0) {
 		add(&m.Group, named(groupNames, uint16(id), "group"))
 	}
 }
@@ -220,6 +251,9 @@ func attribute(b []byte, want uint16) int {
 
 func add(list *[]string, name string) {
 	if len(*list) < maxNames && !slices.Contains(*list, name) {
+		if *list == nil {
+			*list = make([]string, 0, 4)
+		}
 		*list = append(*list, name)
 	}
 }

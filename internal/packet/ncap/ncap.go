@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"google.golang.org/protobuf/encoding/protowire"
 )
@@ -182,18 +183,38 @@ func Uint(b []byte, n protowire.Number, v uint64) []byte {
 	if v == 0 {
 		return b
 	}
-	return protowire.AppendVarint(protowire.AppendTag(b, n, protowire.VarintType), v)
+	b = tag(b, n, protowire.VarintType)
+	if v < 0x80 {
+		return append(b, byte(v))
+	}
+	return protowire.AppendVarint(b, v)
+}
+
+// tag is what a field begins with, mostly one byte.
+func tag(b []byte, n protowire.Number, t protowire.Type) []byte {
+	if n < 16 {
+		return append(b, byte(n)<<3|byte(t))
+	}
+	return protowire.AppendTag(b, n, t)
+}
+
+// valid is v with what is not UTF-8 replaced: netcap's readers refuse it.
+func valid(v string) string {
+	if utf8.ValidString(v) {
+		return v
+	}
+	return strings.ToValidUTF8(v, "�")
 }
 
 // Bool appends a bool field.
 func Bool(b []byte, n protowire.Number, v bool) []byte { return Uint(b, n, protowire.EncodeBool(v)) }
 
-// String appends a string field. What is not UTF-8 in it is replaced: netcap's readers refuse it.
+// String appends a string field, made valid.
 func String(b []byte, n protowire.Number, v string) []byte {
 	if v == "" {
 		return b
 	}
-	return protowire.AppendString(protowire.AppendTag(b, n, protowire.BytesType), strings.ToValidUTF8(v, "�"))
+	return protowire.AppendString(tag(b, n, protowire.BytesType), valid(v))
 }
 
 // Bytes appends a bytes field, or a nested message.
@@ -201,13 +222,13 @@ func Bytes(b []byte, n protowire.Number, v []byte) []byte {
 	if len(v) == 0 {
 		return b
 	}
-	return protowire.AppendBytes(protowire.AppendTag(b, n, protowire.BytesType), v)
+	return protowire.AppendBytes(tag(b, n, protowire.BytesType), v)
 }
 
 // Strings appends a repeated string field.
 func Strings(b []byte, n protowire.Number, list []string) []byte {
 	for _, v := range list {
-		b = protowire.AppendString(protowire.AppendTag(b, n, protowire.BytesType), strings.ToValidUTF8(v, "�"))
+		b = protowire.AppendString(tag(b, n, protowire.BytesType), valid(v))
 	}
 	return b
 }

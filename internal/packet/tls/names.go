@@ -3,6 +3,8 @@ package tls
 import (
 	"crypto/tls"
 	"fmt"
+	"slices"
+	"sync"
 )
 
 // VersionName is a version as people write it.
@@ -29,7 +31,21 @@ func VersionName(v uint16) string {
 var Versions = []string{"SSL 3.0", "TLS 1.0", "TLS 1.1", "TLS 1.2", "TLS 1.3", "other"}
 
 // CipherName is IANA's name of a cipher suite in use, or its number.
-func CipherName(id uint16) string { return tls.CipherSuiteName(id) }
+func CipherName(id uint16) string {
+	if name, ok := cipherNames()[id]; ok {
+		return name
+	}
+	return fmt.Sprintf("0x%04X", id)
+}
+
+// cipherNames are kept: the library makes its lists anew for each question.
+var cipherNames = sync.OnceValue(func() map[uint16]string {
+	names := map[uint16]string{}
+	for _, s := range slices.Concat(tls.CipherSuites(), tls.InsecureCipherSuites()) {
+		names[s.ID] = s.Name
+	}
+	return names
+})
 
 // The classes of cipher suites, from good to bad.
 const (
