@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,6 +15,7 @@ import (
 	"time"
 
 	"github.com/orielhq/oriel/internal/proctest"
+	"github.com/orielhq/oriel/internal/tunnel/proxyproto"
 )
 
 // haproxy runs with a section of its configuration, which may name the certificates as DIR/NAME.pem.
@@ -71,18 +74,15 @@ func TestProxyProtocolToHaproxy(t *testing.T) {
 	proctest.Eventually(t, 20*time.Second, func() (bool, string) { err := roundTrip(front); return err == nil, fmt.Sprint(err) })
 }
 
-// TestSystemd: a tunnel on a socket of systemd tells it what it does, and a reload on SIGHUP leaves open connections alone.
-func TestSystemd(t *testing.T) {
-	t.Parallel()
-	activate := proctest.External(t, "systemd-socket-activate")
-	dir := pkiLab(t)
-	gw, _ := tunnels(t, dir, "gateway", "targets: ['"+echoServer(t)+"'], allow: [{o: acme}]")
-	said := filepath.Join(t.TempDir(), "notify")
-	notify, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: said, Net: "unixgram"})
+// notified is a socket as systemd has one for notifications, and waits for words on it.
+func notified(t *testing.T) (path string, expect func(word string)) {
+	t.Helper()
+	path = filepath.Join(t.TempDir(), "notify")
+	notify, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer notify.Close()
+	t.Cleanup(func() { notify.Close() })
 	heard := make(chan string, 100)
 	go func() {
 		for b := make([]byte, 4096); ; {
@@ -93,7 +93,7 @@ func TestSystemd(t *testing.T) {
 			heard <- string(b[:n])
 		}
 	}()
-	expect := func(word string) {
+	return path, func(word string) {
 		t.Helper()
 		for deadline := time.After(30 * time.Second); ; {
 			select {
@@ -106,6 +106,15 @@ func TestSystemd(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestSystemd: a tunnel on a socket of systemd tells it what it does, and a reload on SIGHUP leaves open connections alone.
+func TestSystemd(t *testing.T) {
+	t.Parallel()
+	activate := proctest.External(t, "systemd-socket-activate")
+	dir := pkiLab(t)
+	gw, _ := tunnels(t, dir, "gateway", "targets: ['"+echoServer(t)+"'], allow: [{o: acme}]")
+	said, expect := notified(t)
 	config := func(limit int) {
 		t.Helper()
 		write(t, filepath.Join(dir, "sd.yml"), fmt.Sprintf(`tunnels:
@@ -168,6 +177,74 @@ func TestSystemd(t *testing.T) {
 	}
 	for _, c := range open {
 		_ = c.Close()
+	}
+	p.stop(t)
+	expect("STOPPING=1")
+}
+
+// TestSystemdProxy: the tenant proxy on a socket of systemd. A reload takes a new company in while a request of another is under
+// way, which ends well; a broken one changes nothing.
+func TestSystemdProxy(t *testing.T) {
+	t.Parallel()
+	activate := proctest.External(t, "systemd-socket-activate")
+	asked, answer := make(chan struct{}, 10), make(chan struct{})
+	prom := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.Contains(r.FormValue("query"), "slow") {
+			asked <- struct{}{}
+			<-answer
+		}
+		_, _ = io.WriteString(w, `{"status":"success","data":{"resultType":"vector","result":[]}}`)
+	}))
+	defer prom.Close()
+	said, expect := notified(t)
+	file := filepath.Join(t.TempDir(), "proxy.yml")
+	config := func(companies string) {
+		t.Helper()
+		write(t, file, fmt.Sprintf("tunnel_proxy: {listen: 'systemd:proxy', upstream: '%s', proxy_protocol: true, companies: [%s]}\n", prom.URL, companies))
+	}
+	config("{name: acme}")
+	addr := freeAddr(t)
+	p := spawn(t, activate, "-l", addr, "--fdname=proxy", "-E", "NOTIFY_SOCKET="+said, oriel, "tunnel", "proxy", "--config.file", file, "--web.listen-address", "127.0.0.1:0")
+	ask := func(company, query string) string {
+		c, err := net.Dial("tcp", addr)
+		if err != nil {
+			return err.Error()
+		}
+		defer c.Close()
+		_ = c.SetDeadline(time.Now().Add(20 * time.Second))
+		_, _ = c.Write(proxyproto.Header{Company: company}.Append(nil))
+		_, _ = fmt.Fprintf(c, "GET /api/v1/query?query=%s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", query)
+		b, err := io.ReadAll(c)
+		return strings.TrimSpace(fmt.Sprint(strings.SplitN(string(b), "\r\n", 2)[0], " ", err))
+	}
+	const good, forbidden = "HTTP/1.1 200 OK <nil>", "HTTP/1.1 403 Forbidden <nil>"
+	proctest.Eventually(t, 20*time.Second, func() (bool, string) { got := ask("acme", "up"); return got == good, got + p.log() }) // this starts it
+	expect("READY=1")
+	if got := ask("globex", "up"); got != forbidden {
+		t.Errorf("a company that is not there yet: %s", got)
+	}
+	slow := make(chan string, 1)
+	go func() { slow <- ask("acme", "slow") }()
+	<-asked
+	config("{name: acme}, {name: globex}")
+	if err := p.cmd.Process.Signal(syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	expect("RELOADING=1")
+	expect("READY=1")
+	if got := ask("globex", "up"); got != good {
+		t.Errorf("a company of the new configuration: %s\n%s", got, p.log())
+	}
+	close(answer)
+	if got := <-slow; got != good {
+		t.Errorf("the request under way: %s", got)
+	}
+	config("{name: ''}")
+	_ = p.cmd.Process.Signal(syscall.SIGHUP)
+	expect("RELOADING=1")
+	expect("READY=1")
+	if got := ask("globex", "up"); got != good || !strings.Contains(p.log(), "what was in force stays") {
+		t.Errorf("after a broken reload: %s\n%s", got, p.log())
 	}
 	p.stop(t)
 	expect("STOPPING=1")

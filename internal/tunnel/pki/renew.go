@@ -126,6 +126,10 @@ func (r *Renewal) Run(ctx context.Context) error {
 		}
 		r.Log.Info("renewed", "not_after", cert.NotAfter.UTC().Format(time.RFC3339))
 		next = Due(cert)
+		// Certificates begin some minutes ago, for clocks that are slow. A short life counts from now, or it would be due at once, again and again.
+		if time.Until(next) <= 0 {
+			next = time.Now().Add(max(time.Until(cert.NotAfter)*2/3, time.Second))
+		}
 	}
 }
 

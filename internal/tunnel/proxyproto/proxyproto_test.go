@@ -2,6 +2,7 @@ package proxyproto
 
 import (
 	"bytes"
+	"encoding/binary"
 	"net/netip"
 	"testing"
 
@@ -37,6 +38,30 @@ func TestWhatIsWrittenIsRead(t *testing.T) {
 	} {
 		if h, err := Read(bytes.NewReader([]byte(bad))); err == nil {
 			t.Errorf("Read(%q) = %+v; want an error", bad, h)
+		}
+	}
+}
+
+// TestGhostunnelsHeader: what ghostunnel server --proxy-protocol-mode=tls-full is documented to send (docs/networking/proxy-protocol.md): protocol
+// and name of the connection too, and, from a UNIX socket, paths instead of addresses.
+func TestGhostunnelsHeader(t *testing.T) {
+	cert := bytes.Repeat([]byte{0x30}, 900)
+	ssl := []byte{0x07, 0, 0, 0, 0}
+	ssl = tlv(tlv(tlv(ssl, 0x21, []byte("TLS 1.3")), 0x22, []byte("office")), 0x28, cert)
+	extensions := tlv(tlv(tlv(nil, 0x01, []byte("h2")), 0x02, []byte("tunnels.provider.example")), 0x20, ssl)
+	header := func(family byte, addresses []byte) []byte {
+		b := append(bytes.Clone(signature), 0x21, family)
+		b = binary.BigEndian.AppendUint16(b, uint16(len(addresses)+len(extensions)))
+		return append(append(append(b, addresses...), extensions...), "GET /"...)
+	}
+	for family, addresses := range map[byte][]byte{0x11: {192, 0, 2, 1, 192, 0, 2, 2, 0, 5, 1, 187}, 0x31: make([]byte, 216)} {
+		rest := bytes.NewReader(header(family, addresses))
+		h, err := Read(rest)
+		if err != nil || h.CN != "office" || h.Version != "TLS 1.3" || !bytes.Equal(h.Cert, cert) || h.Company != "" || rest.Len() != 5 {
+			t.Errorf("family %x: %+v, %v, %d bytes left", family, h, err, rest.Len())
+		}
+		if family == 0x11 && (h.From.String() != "192.0.2.1:5" || h.To.Port() != 443) {
+			t.Errorf("addresses %s, %s", h.From, h.To)
 		}
 	}
 }

@@ -129,13 +129,13 @@ func (t *tunnel) bringIn(ctx context.Context, c *conn, tr *trusted, in net.Conn)
 	hs, cancel := context.WithTimeout(ctx, t.cfg.Handshake.Std())
 	defer cancel()
 	if err := outer.HandshakeContext(hs); err != nil {
-		t.refuse(reason("handshake", err), err)
+		t.refuse(ofClient(err), err)
 		return err
 	}
 	c.state = outer.ConnectionState()
 	rule, err := tr.identify(c.state)
 	if err != nil {
-		t.refuse(reason("handshake", err), err)
+		t.refuse(ofClient(err), err)
 		return err
 	}
 	if c.company = rule.Company; c.company == "" && len(c.state.PeerCertificates[0].Subject.Organization) > 0 {

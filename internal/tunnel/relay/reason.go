@@ -22,7 +22,7 @@ var reasons = []string{
 	"cert_expired", "cert_name", "cert_not_yet_valid", "cert_revoked", "cert_untrusted",
 	"client_cert_expired", "client_cert_rejected", "client_cert_required", "client_cert_unknown_ca",
 	"closed", "company_limit", "connect_timeout", "dns", "drain", "handshake_timeout", "idle", "limit", "no_certificate", "not_allowed",
-	"not_tls", "other", "pending_limit", "proxy", "proxy_header", "refused", "reset", "target", "tls_alert", "tls_version", "total", "unreachable",
+	"not_tls", "other", "pending_limit", "proxy", "proxy_header", "refused", "reset", "server_cert_rejected", "target", "tls_alert", "tls_version", "total", "unreachable",
 }
 
 // alerts are those of RFC 8446, 6.2, that say what the other side thinks of our certificate.
@@ -84,6 +84,15 @@ func reason(step string, err error) string {
 		return "tls_version"
 	}
 	return "other"
+}
+
+// ofClient names an error of a client's handshake, as a gateway sees it: what the client dislikes is our certificate.
+func ofClient(err error) string {
+	r := reason("handshake", err)
+	if strings.HasPrefix(r, "client_cert_") {
+		return "server_cert_rejected"
+	}
+	return r
 }
 
 // codes are what a gateway says with the acceptance byte, and what a guardian understands.

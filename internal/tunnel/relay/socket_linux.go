@@ -25,5 +25,5 @@ func call(number, fd uintptr, b []byte) (int, error) {
 	if errno != 0 {
 		return 0, errno
 	}
-	return int(n), nil //nolint:gosec // at most len(b)
+	return int(n), nil
 }

@@ -1,0 +1,99 @@
+package pki
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"log/slog"
+	"path/filepath"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// daemon runs a renewal of a certificate of a lifetime in a bubble of time, and returns how often it has asked.
+func daemon(t *testing.T, lifetime time.Duration, during func(certificate func() *x509.Certificate, asked *int, broken *bool)) {
+	t.Helper()
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		a, err := Init(filepath.Join(dir, "ca"), "oriel.test", "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		o := acme
+		o.Lifetime = lifetime
+		chain, key := issue(t, a, o)
+		asked, broken := 0, false
+		r := &Renewal{
+			CertFile: filepath.Join(dir, "c.pem"), KeyFile: filepath.Join(dir, "k.pem"), Log: slog.New(slog.DiscardHandler),
+			Sign: func(_ context.Context, request []byte, old []*x509.Certificate) ([]*x509.Certificate, error) {
+				if asked++; broken {
+					return nil, errors.New("nobody answers")
+				}
+				return a.Renew(request, old)
+			},
+		}
+		if err := errors.Join(WriteFile(r.CertFile, EncodeCertificates(chain...)), WriteFile(r.KeyFile, key)); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- r.Run(ctx) }()
+		during(func() *x509.Certificate {
+			text, err := ReadFile(r.CertFile)
+			if err != nil {
+				t.Fatal(err)
+			}
+			certs, err := ParseCertificates(text)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return certs[0]
+		}, &asked, &broken)
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// TestDaemonRenewsInTime: at two thirds of a day; when nobody answers, each minute, until somebody does.
+func TestDaemonRenewsInTime(t *testing.T) {
+	daemon(t, 24*time.Hour, func(certificate func() *x509.Certificate, asked *int, broken *bool) {
+		first := certificate()
+		time.Sleep(14 * time.Hour)
+		synctest.Wait()
+		if *asked != 0 {
+			t.Errorf("asked %d times in 14 hours of 24", *asked)
+		}
+		time.Sleep(3 * time.Hour)
+		synctest.Wait()
+		second := certificate()
+		if *asked != 1 || second.SerialNumber.Cmp(first.SerialNumber) == 0 || second.URIs[0].String() != first.URIs[0].String() {
+			t.Errorf("after 17 hours: asked %d times, certificate %s", *asked, second.SerialNumber)
+		}
+		*broken = true
+		time.Sleep(17 * time.Hour)
+		synctest.Wait()
+		if *asked < 60 || certificate().SerialNumber.Cmp(second.SerialNumber) != 0 {
+			t.Errorf("nobody answers: asked %d times; want once a minute, and the old certificate", *asked)
+		}
+		*broken = false
+		time.Sleep(2 * time.Minute)
+		synctest.Wait()
+		if certificate().SerialNumber.Cmp(second.SerialNumber) == 0 {
+			t.Error("somebody answers again, and the certificate is the old one")
+		}
+	})
+}
+
+// TestDaemonDoesNotHurry: a life of two minutes is renewed some times, not thousands of times.
+func TestDaemonDoesNotHurry(t *testing.T) {
+	daemon(t, 2*time.Minute, func(certificate func() *x509.Certificate, asked *int, _ *bool) {
+		time.Sleep(20 * time.Minute)
+		synctest.Wait()
+		if *asked < 10 || *asked > 30 || time.Until(certificate().NotAfter) <= 0 {
+			t.Errorf("asked %d times in 20 minutes, ends in %s", *asked, time.Until(certificate().NotAfter))
+		}
+	})
+}
