@@ -4,9 +4,13 @@ import (
 	"path/filepath"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/orielhq/oriel/internal/conf"
+	"github.com/orielhq/oriel/internal/packet/detect"
 )
 
 // alerts returns the rules that files gave rise to, each once, sorted.
@@ -50,5 +54,53 @@ func TestDetectionsOnRealCaptures(t *testing.T) {
 				t.Errorf("alerts (-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+// fresh are the captures in which something is new when a second is enough to learn.
+var fresh = map[string][]string{
+	"ndpi-dns-tunnel-iodine.pcap":     {"new_device"},
+	"ndpi-fuzz-2006-09-29-28586.pcap": {"new_service"},
+	"zeek-linux_dlt_sll2.pcap":        {"new_device"},
+	"zeek-linuxsll-arp.pcap":          {"new_device"},
+	"zeek-mixed-vlan-mpls.pcap":       {"new_service"},
+	"zeek-raw_packets.pcap":           {"new_device"},
+	"zeek-smtp.pcap":                  {"new_service"},
+	"zeek-tunnels-gre-sample.pcap":    {"new_service"},
+	"zeek-wikipedia.pcap":             {"new_device"},
+}
+
+// TestSensitiveDetectionsOnRealCaptures: with the lowest thresholds, too, only
+// what is there is found. Scans of hosts, beacons and moved addresses are in no
+// capture of the corpus: real programs make them in e2e's TestDetectionsLive.
+func TestSensitiveDetectionsOnRealCaptures(t *testing.T) {
+	cfg := Default()
+	cfg.Detections.Learn, cfg.Detections.Hosts, cfg.Detections.Beats = conf.Duration(time.Second), 5, 5
+	for _, file := range corpus(t, "*") {
+		name := filepath.Base(file)
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			want := slices.Concat(guilty[name], fresh[name])
+			slices.Sort(want)
+			if diff := cmp.Diff(want, alerts(t, cfg, file), cmpopts.EquateEmpty()); diff != "" {
+				t.Errorf("alerts (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// TestEveryRuleHasRealTraffic: no rule is without a capture that gives rise to it, but those that e2e sees live.
+func TestEveryRuleHasRealTraffic(t *testing.T) {
+	live := []string{"host_scan", "beacon", "moved_address"}
+	for r := range detect.Rules {
+		found := slices.Contains(live, r.String())
+		for _, rules := range []map[string][]string{guilty, fresh} {
+			for _, list := range rules {
+				found = found || slices.Contains(list, r.String())
+			}
+		}
+		if !found {
+			t.Errorf("%s is tested on no real traffic", r)
+		}
 	}
 }

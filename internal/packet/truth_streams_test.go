@@ -120,6 +120,31 @@ func truth(t *testing.T, known map[string]string, theirs func(t *testing.T, tsha
 	}
 }
 
+// TestJA4AsNDPI: the fingerprints of the corpus' hellos as nDPI publishes them
+// (tests/cfgs/default/result). One differs: nDPI has t10d290100 for a hello
+// without the extension, as it takes the server's name from SMTP.
+func TestJA4AsNDPI(t *testing.T) {
+	for name, want := range map[string]map[string]int{
+		"ndpi-reddit.pcap": {"t13d1515h2_8daaf6152771_de4a06bb82e3": 59},
+		"ndpi-quic_frags_ch_in_multiple_packets.pcapng": {"q00i0307h4_55b375c5d22e_af0a630e9e67": 1},
+		"ndpi-smtp-starttls.pcap":                       {"t10i290100_cdba58456bdf_e78b541c01a9": 1, "t12d150900_073e58a039a6_b44afb9f0e6a": 1},
+		"ndpi-tls_cipher_lens.pcap":                     {"t10d360600_77f462745360_6072aad2e91d": 1, "t10i660000_1ade43d4e5bc_000000000000": 1},
+		"ndpi-vxlan.pcap":                               {"t13d311000_e8f1e7e78f70_5ac7197df9d2": 2},
+	} {
+		_, records := all(t, Default(), corpus(t, name)...)
+		got := map[string]int{}
+		for _, r := range of[*TLS](records) {
+			got[r.JA4]++
+		}
+		for _, r := range of[*QUIC](records) {
+			got[r.JA4]++
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s (-nDPI +ours):\n%s", name, diff)
+		}
+	}
+}
+
 // retried is why a server's second hello, and the client's, are no second handshake.
 const retried = "a HelloRetryRequest: tshark counts two hellos each way, it is one handshake"
 

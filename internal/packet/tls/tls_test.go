@@ -1,10 +1,14 @@
 package tls
 
 import (
+	"crypto/sha256"
 	"crypto/tls"
+	"encoding/hex"
 	"io"
 	"net"
 	"slices"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 )
@@ -56,6 +60,81 @@ func TestJA4OfTheSpecification(t *testing.T) {
 	}
 	if got, want := h.JA4('t'), "t13d1516h2_8daaf6152771_e5627efa2ab1"; got != want {
 		t.Errorf("JA4 = %s; want %s", got, want)
+	}
+}
+
+// list reads numbers in hexadecimal, as FoxIO publishes them.
+func list(t *testing.T, text string) (out []uint16) {
+	t.Helper()
+	for part := range strings.SplitSeq(text, ",") {
+		if part == "" {
+			continue
+		}
+		n, err := strconv.ParseUint(part, 16, 16)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out = append(out, uint16(n))
+	}
+	return out
+}
+
+// TestJA4AsPublished: the fingerprints that FoxIO publishes with the lists they are of
+// (github.com/FoxIO-LLC/ja4: technical_details/JA4.md and python/test/testdata), and what its rules say of odd hellos.
+func TestJA4AsPublished(t *testing.T) {
+	const (
+		chrome  = "1301,1302,1303,c02b,c02f,c02c,c030,cca9,cca8,c013,c014,009c,009d,002f,0035"
+		signed  = "0403,0804,0401,0503,0805,0501,0806,0601"
+		quicly  = "1301,1302,1303"
+		v13     = "2a2a,0304,0303"
+		unsaid  = "0000,0017,ff01,000a,000b,0023,0010,0005,000d,0012,0033,002d,002b,001b,4469,0015"
+		curve   = "0000,0017,ff01,000a,000b,0023,0010,0005,000d,0012,0033,002d,002b,001b,0015"
+		sigless = "001b,0000,0033,0010,4469,0017,002d,000d,0005,0023,0012,002b,ff01,000b,000a,0015"
+	)
+	for _, tt := range []struct {
+		name                             string
+		transport                        byte
+		version                          uint16
+		versions, ciphers, exts, signers string
+		alpn                             []string
+		want                             string
+	}{
+		{"chrome over TCP", 't', 0x0303, v13, chrome, unsaid, signed, []string{"h2", "http/1.1"}, "t13d1516h2_8daaf6152771_e5627efa2ab1"},
+		{"greased everywhere", 't', 0x0303, v13, "eaea," + chrome, "1a1a," + unsaid + ",baba", "0a0a," + signed, []string{"h2"}, "t13d1516h2_8daaf6152771_e5627efa2ab1"},
+		{"edge of 2020", 't', 0x0303, v13, chrome + ",000a", curve, signed + ",0201", []string{"h2"}, "t13d1615h2_46e7e9700bed_45f260be83e2"},
+		{"chrome with post-quantum signatures", 't', 0x0303, v13, chrome, "fe0d,0010,0017,0033,44cd,ff01,000a,000d,0023,002b,000b,ca34,002d,0000,0005,001b,0012", "3a3a,0904,0905,0906," + signed, []string{"h2"}, "t13d1517h2_8daaf6152771_cb7bf5808d99"},
+		{"no signature algorithms", 't', 0x0303, v13, chrome, sigless, "", []string{"h2"}, "t13d1516h2_8daaf6152771_6d807ffa2a79"},
+		{"to an address", 't', 0x0303, v13, chrome, strings.TrimPrefix(unsaid, "0000,"), signed, []string{"h2"}, "t13i1515h2_8daaf6152771_e5627efa2ab1"},
+		{"no ALPN", 't', 0x0303, v13, chrome, strings.Replace(unsaid, "0010,", "", 1), signed, nil, "t13d151500_8daaf6152771_e5627efa2ab1"},
+		{"QUIC is q", 'q', 0x0303, "0304", quicly, unsaid, signed, []string{"h3"}, "q13d0316h3_55b375c5d22e_e5627efa2ab1"},
+		{"SNI and ALPN only", 't', 0x0303, "", "c02f", "0000,0010", "", []string{"h2"}, "t12d0102h2_dbdd1be7d5d6_000000000000"},
+		{"nothing at all", 't', 0x0301, "", "", "", "", nil, "t10i000000_000000000000_000000000000"},
+	} {
+		h := &ClientHello{
+			Version: tt.version, Versions: list(t, tt.versions), Ciphers: list(t, tt.ciphers), Extensions: list(t, tt.exts), Signatures: list(t, tt.signers), ALPN: tt.alpn,
+		}
+		if tt.name == "SNI and ALPN only" { // the hash of its one suite is not published
+			sum := sha256.Sum256([]byte("c02f"))
+			tt.want = "t12d0102h2_" + hex.EncodeToString(sum[:6]) + "_000000000000"
+		}
+		if got := h.JA4(tt.transport); got != tt.want {
+			t.Errorf("%s: %s; want %s", tt.name, got, tt.want)
+		}
+	}
+	for alpn, want := range map[string]string{
+		"h2": "h2", "http/1.1": "h1", "x": "xx", "": "00", "\xab": "ab", "\xab\xcd": "ad", "0\xab": "3b", "01\xab\xcd": "3d", "0\xab\xcd1": "01", "h3-29": "h9", "-h": "28",
+	} {
+		if got := (&ClientHello{ALPN: []string{alpn, "h2"}}).JA4('t')[8:10]; got != want {
+			t.Errorf("ALPN %q is %s; want %s", alpn, got, want)
+		}
+	}
+	for version, want := range map[uint16]string{0x0304: "13", 0x0303: "12", 0x0302: "11", 0x0301: "10", 0x0300: "s3", 0x0002: "s2", 0x7f1c: "00"} {
+		if got := (&ClientHello{Version: version}).JA4('t')[1:3]; got != want {
+			t.Errorf("version %04x is %s; want %s", version, got, want)
+		}
+	}
+	if got := (&ClientHello{Ciphers: make([]uint16, 150), Extensions: make([]uint16, 100)}).JA4('t')[4:8]; got != "9999" {
+		t.Errorf("150 suites and 100 extensions are %s; want 9999", got)
 	}
 }
 
