@@ -2,8 +2,9 @@ package flow
 
 import "sync"
 
-// batchRows is how many rows a batch holds at most.
-const batchRows = 512
+// batchRows is how many rows a batch holds at most. Objects of a few hundred
+// rows are common, and each leaves the end of its last batch empty.
+const batchRows = 128
 
 // Batch is rows that an object was decoded into. Whoever gets one owns it, its
 // rows and what they point to, until Free.
@@ -39,7 +40,7 @@ func (b *Batch) full() bool { return len(b.Rows) == cap(b.Rows) }
 
 func (b *Batch) int64(n int64) *int64 {
 	if len(b.int64s) == cap(b.int64s) {
-		b.int64s = make([]int64, 0, batchRows) // bad records used up theirs
+		b.int64s = make([]int64, 0, 8*batchRows) // bad records used up theirs
 	}
 	b.int64s = append(b.int64s, n)
 	return &b.int64s[len(b.int64s)-1]
@@ -47,7 +48,7 @@ func (b *Batch) int64(n int64) *int64 {
 
 func (b *Batch) int32(n int32) *int32 {
 	if len(b.int32s) == cap(b.int32s) {
-		b.int32s = make([]int32, 0, batchRows)
+		b.int32s = make([]int32, 0, 5*batchRows)
 	}
 	b.int32s = append(b.int32s, n)
 	return &b.int32s[len(b.int32s)-1]

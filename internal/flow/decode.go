@@ -193,13 +193,23 @@ func sniff(head []byte) string {
 	if len(head) == 0 {
 		return ""
 	}
-	has := func(mark string) bool { return bytes.Contains(head, []byte(mark)) }
 	if head[0] != '{' {
 		if isAWSHeader(head) {
 			return FormatAWS
 		}
 		return ""
 	}
+	// Mostly the beginning tells; to look for another vendor's mark in all that has
+	// been unpacked takes a twentieth of an import.
+	if f := marked(head[:min(len(head), 4<<10)]); f == FormatIBM || f == FormatGCP {
+		return f
+	}
+	return marked(head)
+}
+
+// marked finds the key that only one vendor has.
+func marked(head []byte) string {
+	has := func(mark string) bool { return bytes.Contains(head, []byte(mark)) }
 	switch {
 	case has(`"jsonPayload"`) || has(`"logName"`):
 		return FormatGCP

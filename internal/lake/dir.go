@@ -24,6 +24,9 @@ type Dir struct {
 	// die: before, with the temporary file written, with it in its place, and
 	// around a removal. Tests die there.
 	at func(point, key string)
+
+	final bool // it is a lake's: files of hours never change
+	hours hourDirs
 }
 
 func (d *Dir) step(point, key string) {
@@ -58,6 +61,9 @@ func (d *Dir) List(ctx context.Context, prefix, startAfter string) iter.Seq2[Obj
 func (d *Dir) walk(ctx context.Context, dir, prefix, startAfter string, yield func(Object, error) bool) (bool, error) {
 	if err := ctx.Err(); err != nil {
 		return false, err
+	}
+	if d.final && isHour(dir) {
+		return d.walkHour(dir, prefix, startAfter, yield)
 	}
 	entries, err := os.ReadDir(d.Path(dir))
 	if errors.Is(err, fs.ErrNotExist) {

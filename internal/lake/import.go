@@ -296,6 +296,9 @@ type outcome struct {
 
 var errChanged = errors.New("the object was imported before and has been changed, not extended")
 
+// readers are used again: there are more objects than megabytes.
+var readers = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, 64<<10) }}
+
 // decode reads one object and writes its new rows.
 func (im *importer) decode(ctx context.Context, o Object) (out outcome) {
 	out.object = o
@@ -307,6 +310,12 @@ func (im *importer) decode(ctx context.Context, o Object) (out outcome) {
 	}
 	source := &watched{r: body}
 	defer func() { _ = body.Close() }()
+	buffered := readers.Get().(*bufio.Reader)
+	buffered.Reset(source)
+	defer func() {
+		buffered.Reset(nil)
+		readers.Put(buffered)
+	}()
 	digest := newDigest()
 	var held []*flow.Batch
 	rows := 0
@@ -347,7 +356,7 @@ func (im *importer) decode(ctx context.Context, o Object) (out outcome) {
 		held, rows = nil, 0
 		return im.write(ctx, give)
 	}
-	out.result, err = flow.Decode(flow.Object{Key: o.Key, Body: bufio.NewReaderSize(source, 64<<10), Size: o.Size, Format: im.source.Format}, take)
+	out.result, err = flow.Decode(flow.Object{Key: o.Key, Body: buffered, Size: o.Size, Format: im.source.Format}, take)
 	if err == nil && known.seen > 0 && !digest.checked && (out.result.Seen < known.seen || digest.check(known.digest) != nil) {
 		err = errChanged
 	}

@@ -64,6 +64,7 @@ type Lake struct {
 
 	transactions *transactions
 	extents      extents
+	schemas      schemas
 }
 
 // Options of a lake.
@@ -85,6 +86,9 @@ func New(store Store, o Options, log *slog.Logger) (*Lake, error) {
 	l := &Lake{store: store, log: log, grace: o.Grace, transactions: newTransactions(store)}
 	if l.grace == 0 {
 		l.grace = DefaultGrace
+	}
+	if d, ok := store.(*Dir); ok {
+		d.final = true
 	}
 	if _, ok := store.(local); ok {
 		return l, nil

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/parquet-go/parquet-go"
@@ -45,13 +46,45 @@ func (l *Lake) table(ctx context.Context, first partition) (Table, error) {
 	}
 	p, _, _ := parseKey(newest.Key)
 	t.Last = p.hour
-	file, err := l.openFile(ctx, newest)
-	if err != nil {
-		return t, err
+	t.Columns, t.Time, err = l.schema(ctx, newest)
+	return t, err
+}
+
+// maxSchemas is how many files' schemas are kept: those of the tables' newest ones.
+const maxSchemas = 1000
+
+// schemas remembers the columns of files, which never change.
+type schemas struct {
+	mu    sync.Mutex
+	files map[string]schema // by key and ETag
+}
+
+type schema struct {
+	columns []Column
+	time    string
+}
+
+// schema returns the columns of a file, and the one that says when a row happened.
+func (l *Lake) schema(ctx context.Context, o Object) ([]Column, string, error) {
+	id := o.Key + "\x00" + o.ETag
+	l.schemas.mu.Lock()
+	s, ok := l.schemas.files[id]
+	l.schemas.mu.Unlock()
+	if ok {
+		return s.columns, s.time, nil
 	}
-	t.Columns = columns(file.Schema())
-	t.Time = timeColumn(file.Schema())
-	return t, nil
+	file, err := l.openFile(ctx, o)
+	if err != nil {
+		return nil, "", err
+	}
+	s = schema{columns(file.Schema()), timeColumn(file.Schema())}
+	l.schemas.mu.Lock()
+	defer l.schemas.mu.Unlock()
+	if l.schemas.files == nil || len(l.schemas.files) >= maxSchemas {
+		l.schemas.files = map[string]schema{}
+	}
+	l.schemas.files[id] = s
+	return s.columns, s.time, nil
 }
 
 // newest returns a file of a table's last hour. It halves the days between the

@@ -132,7 +132,7 @@ func (g *group) prepare(ctx context.Context, n *node, a *Answer) (*input, error)
 		return nil, err
 	}
 	a.SQL, n.whole = sql, sql
-	if a.shape, err = g.needs.Engine.Inspect(ctx, sql); err != nil {
+	if a.shape, err = g.shapes.inspect(ctx, g.needs.Engine, sql); err != nil {
 		return nil, err
 	}
 	return g.choose(ctx, a.shape)

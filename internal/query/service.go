@@ -34,6 +34,7 @@ type Service struct {
 
 	metrics   *metrics
 	detectors *detectors
+	shapes    shapes
 
 	calls sync.WaitGroup // all that uses the engine
 

@@ -248,7 +248,7 @@ type dictionary[V comparable] struct {
 }
 
 func (d *dictionary[V]) reset() {
-	if len(d.values) > 4096 || d.known == nil {
+	if d.known == nil {
 		d.known = map[V]int32{}
 	} else {
 		clear(d.known)
