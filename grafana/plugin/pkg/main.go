@@ -4,14 +4,13 @@ package main
 import (
 	"os"
 
-	"github.com/grafana/grafana-plugin-sdk-go/backend/datasource"
 	"github.com/grafana/grafana-plugin-sdk-go/backend/log"
 
 	"github.com/orielhq/oriel/grafana/plugin/pkg/plugin"
 )
 
 func main() {
-	if err := datasource.Manage(plugin.ID, plugin.New, datasource.ManageOpts{}); err != nil {
+	if err := plugin.Serve(); err != nil {
 		log.DefaultLogger.Error("end", "error", err.Error())
 		os.Exit(1) //nolint:forbidigo // it is a command
 	}

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"mime"
-	"mime/multipart"
 	"net/http"
 	"strings"
 
@@ -56,36 +54,39 @@ type sink interface {
 
 // read hands an answer to a sink. The error is of the answer as a whole.
 func read(resp *http.Response, to sink) error {
-	kind, params, err := mime.ParseMediaType(resp.Header.Get("Content-Type"))
-	if err != nil || kind != "multipart/mixed" {
+	p, ok := newParts(resp)
+	if !ok {
 		return notAnAnswer(resp)
 	}
-	parts := multipart.NewReader(resp.Body, params["boundary"])
 	for {
-		part, err := parts.NextRawPart()
-		if errors.Is(err, io.EOF) {
+		head, err := p.next()
+		if errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
 			return nil
 		}
 		if err != nil {
 			return fmt.Errorf("the answer broke off: %w", err)
 		}
-		ref := part.Header.Get("Oriel-Ref-Id")
-		if part.Header.Get("Content-Type") == arrowType {
-			if err := readRows(part, ref, to); err != nil {
-				return fmt.Errorf("query %s: %w", ref, err)
+		if head.contentType == arrowType {
+			if err := readRows(p.r, head.ref, to); err != nil {
+				return fmt.Errorf("query %s: %w", head.ref, err)
 			}
 			continue
 		}
 		var t tail
-		if err := json.NewDecoder(io.LimitReader(part, maxTail)).Decode(&t); err != nil {
-			return fmt.Errorf("query %s: the answer broke off: %w", ref, err)
+		text, err := p.text(maxTail)
+		if err == nil {
+			err = json.Unmarshal(text, &t)
 		}
-		if err := to.end(ref, t); err != nil {
+		if err != nil {
+			return fmt.Errorf("query %s: the answer broke off: %w", head.ref, err)
+		}
+		if err := to.end(head.ref, t); err != nil {
 			return err
 		}
 	}
 }
 
+// readRows reads one Arrow stream, and not a byte behind its end.
 func readRows(part io.Reader, ref string, to sink) (err error) {
 	defer func() {
 		if r := recover(); r != nil { // the reader panics at some malformed buffers

@@ -14,6 +14,7 @@ import (
 // that the slice in the end is made once, of the right length.
 type column interface {
 	add(arrow.Array) error
+	allowNull()
 	field(name string, labels data.Labels) *data.Field
 }
 
@@ -67,6 +68,8 @@ func (v *values[T, A]) add(a arrow.Array) error {
 	v.nullable = v.nullable || part.NullN() > 0
 	return nil
 }
+
+func (v *values[T, A]) allowNull() { v.nullable = true }
 
 func (v *values[T, A]) field(name string, labels data.Labels) *data.Field {
 	all := make([]T, v.rows)
@@ -126,10 +129,7 @@ func (b *frameBuilder) frame(ref string) *data.Frame {
 	f.RefID = ref
 	for i, c := range b.columns {
 		field := b.schema.Field(i)
-		var labels data.Labels
-		if text, ok := field.Metadata.GetValue("labels"); ok {
-			_ = json.Unmarshal([]byte(text), &labels) // the server wrote it; without labels the series still has its name
-		}
+		labels := labelsOf(field)
 		out := c.field(field.Name, labels)
 		if len(labels) > 0 {
 			out.Config = &data.FieldConfig{DisplayNameFromDS: displayName(field.Name, labels)}
@@ -137,6 +137,15 @@ func (b *frameBuilder) frame(ref string) *data.Frame {
 		f.Fields = append(f.Fields, out)
 	}
 	return f
+}
+
+// labelsOf reads a series' labels, which the server keeps with the column.
+func labelsOf(f arrow.Field) data.Labels {
+	var labels data.Labels
+	if text, ok := f.Metadata.GetValue("labels"); ok {
+		_ = json.Unmarshal([]byte(text), &labels) // the server wrote it; without labels the series still has its name
+	}
+	return labels
 }
 
 // displayName is the value of a series' only label, as IBM's plug-in named series.

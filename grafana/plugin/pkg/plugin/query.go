@@ -27,12 +27,16 @@ func (d *Datasource) QueryData(ctx context.Context, req *backend.QueryDataReques
 	var wg sync.WaitGroup
 	for _, g := range groups {
 		wg.Go(func() {
-			s := &frames{group: g, building: map[string]*frameBuilder{}, done: map[string]backend.DataResponse{}}
+			done := map[string]backend.DataResponse{}
+			var s sink = &frames{group: g, building: map[string]*frameBuilder{}, done: done}
+			if p, ok := ctx.Value(passedKey{}).(*passed); ok {
+				s = &asArrow{group: g, to: p, open: map[string]*held{}, answers: done}
+			}
 			err := d.ask(ctx, g, s)
 			mu.Lock()
 			defer mu.Unlock()
 			for ref := range g.formats {
-				answer, ok := s.done[ref]
+				answer, ok := done[ref]
 				if !ok {
 					if err == nil {
 						err = errors.New("the server did not answer this query")
