@@ -73,9 +73,9 @@ function widths(fields: Field[], frame: Frame, show: ReturnType<typeof displayOf
   // The widest columns give way first, down to a width that is the same for all of them.
   for (let most = 420; most >= 64; most -= 4) {
     const cut = need.map((w, i) => (gives[i] ? Math.min(w, most) : w));
-    if (most - 4 < 64 || cut.reduce((a, b) => a + b, 0) <= room) return cut;
+    if (cut.reduce((a, b) => a + b, 0) <= room) return cut;
   }
-  return need;
+  return need.map((w, i) => (gives[i] ? Math.min(w, 150) : w)); // too narrow for all: it scrolls
 }
 
 interface CellProps { field: Field; frame: Frame; row: number; show: ReturnType<typeof displayOf>; right: boolean; link?: DataTableProps['link'] }
