@@ -64,7 +64,7 @@ type variable struct {
 
 // What the console can render; Grafana knows more.
 var (
-	panelTypes = []string{"timeseries", "stat", "gauge", "bargauge", "table", "state-timeline", "row", "text", "piechart", "barchart"}
+	panelTypes = []string{"timeseries", "stat", "gauge", "bargauge", "table", "state-timeline", "row", "text", "piechart", "barchart", "heatmap", "logs"}
 	transforms = []string{"merge", "organize", "labelsToFields", "joinByField", "seriesToRows", "filterFieldsByName"}
 )
 

@@ -22,6 +22,7 @@ import (
 
 func demoCommand() *cobra.Command {
 	var f serveFlags
+	var dashboards string
 	cmd := &cobra.Command{
 		Use:   "demo",
 		Short: "Run everything on traffic that it makes itself; leaves nothing behind",
@@ -33,11 +34,12 @@ func demoCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return demo(cmd.Context(), f, cmd.OutOrStdout(), log)
+			return demo(cmd.Context(), f, dashboards, cmd.OutOrStdout(), log)
 		},
 	}
 	f.add(cmd)
 	f.log.add(cmd)
+	cmd.Flags().StringVar(&dashboards, "dashboards", "", "folder with dashboards of your own (Grafana's JSON) to show too")
 	return cmd
 }
 
@@ -62,7 +64,7 @@ var demoParts = []struct {
 }
 
 // demo starts the traffic, then serves as `serve` would with a file that names it.
-func demo(ctx context.Context, f serveFlags, out io.Writer, log *slog.Logger) (err error) {
+func demo(ctx context.Context, f serveFlags, dashboards string, out io.Writer, log *slog.Logger) (err error) {
 	dir, err := os.MkdirTemp("", "oriel-demo-")
 	if err != nil {
 		return fmt.Errorf("make directory: %w", err)
@@ -77,6 +79,12 @@ func demo(ctx context.Context, f serveFlags, out io.Writer, log *slog.Logger) (e
 		"instance":         "demo",
 		"collect_interval": "5s",
 		"prometheus":       map[string]any{"global": map[string]any{"scrape_interval": "5s", "evaluation_interval": "5s"}},
+	}
+	if dashboards != "" {
+		if dashboards, err = filepath.Abs(dashboards); err != nil {
+			return fmt.Errorf("folder of dashboards: %w", err)
+		}
+		config["console"] = map[string]any{"dashboards": dashboards}
 	}
 	openCtx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()

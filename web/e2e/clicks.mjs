@@ -130,6 +130,51 @@ export async function clicks({ open, base, shots, fail, settle }) {
     await page.waitForFunction(() => !/Loading …|Searching/.test(document.body.innerText), undefined, { timeout: 30e3 });
   });
 
+  // Names are other people's text: shown as it is, and nothing more.
+  await step('hostile', async (page) => {
+    page.on('dialog', (d) => { fail(`hostile: a dialog: ${d.message()}`); void d.dismiss(); });
+    await page.goto(`${base}/d/e2e-hostile`);
+    await settle(page);
+    const states = await page.$$eval('.panel', (l) => l.filter((e) => e.dataset.state !== 'ready').map((e) => `${e.dataset.type} is ${e.dataset.state}: ${e.innerText.slice(0, 200)}`));
+    must(states.length === 0, states.join('; '));
+    for (const p of await page.$$('.panel header .info')) await p.hover();
+    const chart = await page.locator('.panel[data-type="timeseries"] .u-over').boundingBox();
+    await page.mouse.move(chart.x + chart.width - 3, chart.y + chart.height / 2);
+    await page.waitForTimeout(500);
+    const text = await page.locator('.dashboard').innerText();
+    for (const name of ['<script>window.hacked=1</script>', '<img src=x onerror="window.hacked=1">', 'emoji 🛰️']) must(text.includes(name), `${name} is not shown as text`);
+    const found = await page.evaluate(() => ({
+      hacked: window.hacked, wide: document.documentElement.scrollWidth > innerWidth + 1, made: document.querySelectorAll('.dashboard img, .dashboard script, .tip img, .dashboard u, .dashboard .bar i').length,
+      links: [...document.querySelectorAll('a[href]')].map((a) => a.getAttribute('href')).filter((h) => /^\s*(javascript|data|vbscript):/i.test(h)),
+      out: [...document.querySelectorAll('a[href^="http"]')].filter((a) => !(a.rel ?? '').includes('noopener')).length,
+    }));
+    must(found.hacked === undefined && found.made === 0 && found.links.length === 0 && found.out === 0 && !found.wide, `hostile names: ${JSON.stringify(found)}`);
+    for (const q of ['<script>window.hacked=1</script>', "'; DROP TABLE flows; --", '\u202eabc', 'a'.repeat(3000), '.*|(', '\u0000x']) {
+      await page.goto(`${base}/entity?q=${encodeURIComponent(q)}`);
+      await page.waitForFunction(() => document.querySelector('.page h1') && !/Loading …|Searching/.test(document.body.innerText), undefined, { timeout: 30e3 });
+      must((await page.evaluate(() => window.hacked)) === undefined, `looked up ${q}`);
+    }
+    await page.goto(`${base}/d/e2e-hostile`);
+    await settle(page);
+  });
+
+  // Writes of other pages are refused, and nothing of ours runs inline.
+  await step('safe', async (page) => {
+    const r = await page.goto(base);
+    const policy = r.headers()['content-security-policy'] ?? '';
+    must(/default-src 'self'|default-src 'none'/.test(policy) && !/script-src[^;]*unsafe/.test(policy), `policy: ${policy}`);
+    must((await page.locator('script:not([src])').count()) === 0, 'an inline script');
+    const body = JSON.stringify({ matchers: [{ name: 'a', value: 'b', isRegex: false, isEqual: true }], startsAt: new Date().toISOString(), endsAt: new Date(Date.now() + 6e4).toISOString(), createdBy: 'evil', comment: 'x' });
+    for (const headers of [{ Origin: 'http://evil.example', 'Content-Type': 'application/json' }, { 'Sec-Fetch-Site': 'cross-site', 'Content-Type': 'application/json' }]) {
+      const answer = await page.request.post(`${base}/alertmanager/api/v2/silences`, { data: body, headers });
+      must(answer.status() === 403, `a write of another page: ${answer.status()} for ${JSON.stringify(headers)}`);
+    }
+    await page.goto(`${base}/config`);
+    await page.locator('pre.code').waitFor();
+    const config = await page.locator('pre.code').innerText();
+    must(config.includes('<secret>') && !/password: (?!<secret>)\S/.test(config), 'secrets are hidden');
+  });
+
   await step('light', async (page) => {
     await page.goto(`${base}/d/oriel-neuvector?theme=light`);
     await settle(page);

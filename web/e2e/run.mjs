@@ -26,7 +26,7 @@ const fail = (text) => { problems.push(text); console.error(`FAIL ${text}`); };
 async function demo() {
   if (process.env.ORIEL_URL) return { base: process.env.ORIEL_URL, stop: async () => {} };
   const file = join(tmpdir(), `oriel-console-${process.pid}.addr`);
-  const child = spawn(process.env.ORIEL ?? join(here, '../../bin/oriel'), ['demo', '--web.listen-address', '127.0.0.1:0', '--web.addr-file', file, '--log.level', 'warn'], { stdio: ['ignore', 'ignore', 'inherit'] });
+  const child = spawn(process.env.ORIEL ?? join(here, '../../bin/oriel'), ['demo', '--dashboards', join(here, 'dashboards'), '--web.listen-address', '127.0.0.1:0', '--web.addr-file', file, '--log.level', 'warn'], { stdio: ['ignore', 'ignore', 'inherit'] });
   const ended = new Promise((resolve) => child.on('exit', resolve));
   const end = Date.now() + 60e3;
   for (;;) {
@@ -82,16 +82,12 @@ async function cut(page) {
   }));
 }
 
-// What the demo has no source for yet. One that is filled may leave the list.
-const unfilled = JSON.parse(readFileSync(join(here, 'unfilled.json'), 'utf8'));
-const forgiven = (uid, title) => (unfilled[uid] ?? []).some((t) => t === '*' || t === title);
-
 const only = process.argv[2];
 try {
   const { dashboards } = await (await fetch(`${base}/api/console/dashboards`)).json();
   const times = [];
   for (const d of dashboards) {
-    if (only && only !== d.uid && only !== 'dashboards') continue;
+    if ((only && only !== d.uid && only !== 'dashboards') || d.uid === 'e2e-hostile') continue;
     const page = await open();
     const before = Date.now();
     let bad = [];
@@ -107,7 +103,7 @@ try {
       for (const row of await page.$$('button.row[aria-expanded="false"]')) await row.click();
       await settle(page);
       bad = (await states(page)).filter((s) => s.state !== 'ready' && s.state !== 'expected-empty');
-      bad = bad.filter((s) => !forgiven(d.uid, s.title));
+      bad = bad.filter((s) => !(s.type === 'geomap' && s.state === 'unsupported' && s.text.includes('"geomap"'))); // said by name
       if (bad.length === 0 || (Date.now() - started > 30e3 && tries > 0)) break;
       await page.waitForTimeout(2000);
     }
@@ -116,7 +112,7 @@ try {
     await page.screenshot({ path: join(shots, `dashboard-${d.uid}.png`) });
     await page.context().close();
   }
-  if (!only || only === 'speed') await speed({ open, base });
+  if (!only || only === 'speed') await speed({ open, base, browser });
   for (const [uid, paint, data] of times) console.log(`${uid}: first paint ${paint} ms, first panel ${data} ms`);
   if (!only || only === 'pages') {
     for (const [name, path] of [['overview', '/'], ['dashboards', '/dashboards'], ['alerts', '/alerts'], ['rules', '/alerts?tab=rules'], ['targets', '/targets'], ['config', '/config'], ['status', '/status'], ['entity', '/entity?q=Lisbon'], ['entity-address', '/entity?q=10.10.1.10']]) {

@@ -50,6 +50,6 @@ export function ramp(mode: string, part: number): string {
 // alpha adds transparency to #rrggbb and to rgb().
 export function alpha(css: string, a: number): string {
   if (/^#[0-9a-f]{6}$/i.test(css)) return `rgba(${rgb(css).join(',')},${a})`;
-  if (/^#[0-9a-f]{3}$/i.test(css)) return alpha(`#${[...css.slice(1)].map((c) => c + c).join('')}`, a);
+  if (/^#[0-9a-f]{3}$/i.test(css)) return alpha(`#${css.slice(1).split('').map((c) => c + c).join('')}`, a);
   return css;
 }

@@ -29,7 +29,7 @@ export interface Variable {
 export interface DashboardLink {
   type: string; title: string; url?: string; tags?: string[]; targetBlank?: boolean; includeVars?: boolean; keepTime?: boolean; asDropdown?: boolean; tooltip?: string;
 }
-export interface Annotation { name: string; enable?: boolean; expr?: string; iconColor?: string; hide?: boolean; titleFormat?: string; datasource?: DataSource | null; builtIn?: number }
+export interface Annotation { name: string; enable?: boolean; expr?: string; rawSql?: string; iconColor?: string; hide?: boolean; titleFormat?: string; datasource?: DataSource | null; builtIn?: number }
 export interface Dashboard {
   uid: string; title: string; description?: string; tags?: string[]; time?: { from: string; to: string }; refresh?: string | false; timezone?: string;
   templating?: { list: Variable[] }; annotations?: { list: Annotation[] }; panels: Panel[]; links?: DashboardLink[]; graphTooltip?: number;

@@ -50,8 +50,8 @@ function AlertCard({ a, children }: { a: Alert; children?: React.ReactNode }) {
   return (
     <div className="card" data-alert={a.labels.alertname}>
       <Group justify="space-between" wrap="nowrap" align="flex-start">
-        <Group gap={6}><Badge size="sm" color={severityColor(a.labels.severity)}>{a.labels.severity ?? 'alert'}</Badge><b>{a.labels.alertname}</b>{a.status.state === 'suppressed' && <Badge size="sm" color="gray" variant="light">{a.status.silencedBy.length ? 'silenced' : 'inhibited'}</Badge>}</Group>
-        <Text size="xs" c="dimmed" style={{ whiteSpace: 'nowrap' }} title={timeText(Date.parse(a.startsAt), 'browser')}>{ago(Date.parse(a.startsAt), Date.now())}</Text>
+        <Group gap={6} style={{ flex: 1, minWidth: 0, overflowWrap: 'anywhere' }}><Badge size="sm" style={{ flex: 'none' }} color={severityColor(a.labels.severity)}>{a.labels.severity ?? 'alert'}</Badge><b>{a.labels.alertname}</b>{a.status.state === 'suppressed' && <Badge size="sm" color="gray" variant="light">{a.status.silencedBy.length ? 'silenced' : 'inhibited'}</Badge>}</Group>
+        <Text size="xs" c="dimmed" style={{ whiteSpace: 'nowrap', flex: 'none' }} title={timeText(Date.parse(a.startsAt), 'browser')}>{ago(Date.parse(a.startsAt), Date.now())}</Text>
       </Group>
       <Text size="sm" my={4}>{inline(a.annotations.summary ?? a.annotations.description ?? '')}</Text>
       {a.annotations.summary && a.annotations.description && <Text size="xs" c="dimmed" my={4}>{inline(a.annotations.description)}</Text>}

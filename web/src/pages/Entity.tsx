@@ -69,7 +69,7 @@ function Metrics({ known, look }: { known: Known; look: { dark: boolean; zone: s
   const frame = useMemo(() => {
     const names = known.samples.map((s) => s.metric.__name__ ?? '');
     const selector = (m: Record<string, string>) => { const { __name__: n, ...rest } = m; return `${n}{${Object.entries(rest).map(([k, v]) => `${k}=${JSON.stringify(v)}`).join(',')}}`; };
-    const unit = (n: string) => (/_bytes(_total)?$/.test(n) ? 'bytes' : /_timestamp_seconds$|last_handshake_seconds$|latest_handshake_seconds$/.test(n) ? 'time' : /_seconds$/.test(n) ? 's' : 'short');
+    const unit = (n: string) => (/_bytes(_total)?$/.test(n) ? 'bytes' : /_timestamp_seconds$|last_handshake_seconds$|latest_handshake_seconds$/.test(n) ? 'time' : n.endsWith('_seconds') ? 's' : 'short');
     const text = known.samples.map((s, i) => {
       const v = Number(s.value[1]);
       const u = unit(names[i]!);

@@ -18,6 +18,8 @@ export const wordAround = (term: string): string => `(?i)(.*[^a-zA-Z0-9.:])?${es
 const anywhere = (term: string): string => `(?i).*${escape(term)}.*`;
 export const isAddress = (t: string): boolean => /^[\d.]+(\/\d+)?$/.test(t) || /^[0-9a-f:]*:[0-9a-f:]*(\/\d+)?$/i.test(t);
 
+const identities = ['public_key', 'tunnel_id'];
+
 export interface Match { label: string; value: string; metrics: number }
 export interface Known { matches: Match[]; samples: Sample[]; more: boolean }
 
@@ -45,6 +47,12 @@ export async function metrics(term: string, range: Range, signal: AbortSignal): 
   const seen = new Map<string, Sample>();
   const answers = await Promise.all(matches.slice(0, 8).map((m) => vector(`{${m.label}=${quote(m.value)}}`, range.to, signal)));
   for (const s of answers.flat()) seen.set(JSON.stringify(s.metric), s);
+  // A peer's or a tunnel's figures carry its key only: a name leads to it.
+  const keys = identities.flatMap((label) => {
+    const values = [...new Set(answers.flat().map((s) => s.metric[label]).filter((v): v is string => v !== undefined))];
+    return values.length <= 3 ? values.filter((v) => !matches.some((m) => m.label === label && m.value === v)).map((v) => `{${label}=${quote(v)}}`) : [];
+  });
+  for (const s of (await Promise.all(keys.map((k) => vector(k, range.to, signal)))).flat()) seen.set(JSON.stringify(s.metric), s);
   const samples = [...seen.values()].sort((a, b) => (a.metric.__name__ ?? '').localeCompare(b.metric.__name__ ?? ''));
   return { matches, samples: samples.slice(0, 500), more: samples.length > 500 || matches.length > 8 || found.length >= mostSeries };
 }

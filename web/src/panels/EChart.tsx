@@ -1,12 +1,12 @@
 import { BarChart, HeatmapChart, PieChart } from 'echarts/charts';
 import { GridComponent, LegendComponent, TooltipComponent, VisualMapComponent } from 'echarts/components';
-import { init, use, type EChartsType } from 'echarts/core';
+import { init, use as install, type EChartsType } from 'echarts/core';
 import { CanvasRenderer } from 'echarts/renderers';
 import { memo, useEffect, useRef } from 'react';
 import { barOption, heatmapOption, pieOption } from './echart';
 import type { PanelProps } from './types';
 
-use([BarChart, PieChart, HeatmapChart, GridComponent, LegendComponent, TooltipComponent, VisualMapComponent, CanvasRenderer]);
+install([BarChart, PieChart, HeatmapChart, GridComponent, LegendComponent, TooltipComponent, VisualMapComponent, CanvasRenderer]);
 
 const makers = { barchart: barOption, histogram: barOption, piechart: pieOption, heatmap: heatmapOption } as Record<string, (p: PanelProps) => object>;
 

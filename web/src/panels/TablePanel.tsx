@@ -69,10 +69,13 @@ function widths(fields: Field[], frame: Frame, show: ReturnType<typeof displayOf
   });
   const sum = need.reduce((a, b) => a + b, 0);
   if (sum <= room) return need.map((w) => w + ((room - sum) * w) / Math.max(sum, 1));
-  const least = need.map((w, i) => (fields[i]!.type === 'string' && typeof fields[i]!.config.custom?.width !== 'number' ? Math.min(w, Math.max(64, emWidth(displayName(fields[i]!, frame), 600) * 12 + 18)) : w));
-  const give = sum - least.reduce((a, b) => a + b, 0);
-  const part = give > 0 ? Math.min(1, (sum - room) / give) : 0;
-  return need.map((w, i) => w - (w - least[i]!) * part);
+  const gives = need.map((_, i) => fields[i]!.type === 'string' && typeof fields[i]!.config.custom?.width !== 'number');
+  // The widest columns give way first, down to a width that is the same for all of them.
+  for (let most = 420; most >= 64; most -= 4) {
+    const cut = need.map((w, i) => (gives[i] ? Math.min(w, most) : w));
+    if (cut.reduce((a, b) => a + b, 0) <= room) return cut;
+  }
+  return need.map((w, i) => (gives[i] ? Math.min(w, 150) : w)); // too narrow for all: it scrolls
 }
 
 interface CellProps { field: Field; frame: Frame; row: number; show: ReturnType<typeof displayOf>; right: boolean; link?: DataTableProps['link'] }

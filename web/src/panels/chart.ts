@@ -153,7 +153,7 @@ export function options(chart: Chart, p: PanelProps, font: string, live: () => P
     if (a.hidden) continue;
     axes.push({
       scale: a.scale, side: a.side, stroke: ink, font: face, grid: { ...grid, show: first && a.grid }, ticks: { ...grid, size: 4 }, label: a.label || undefined, labelFont: face, labelSize: a.label ? 16 : 0,
-      space: 28, values: (_u, splits) => ticks(splits, a), incrs: binaryUnits.has(a.unit ?? '') ? binary : timeUnits[a.unit ?? ''] ? clock.map((s) => s / timeUnits[a.unit!]!) : undefined,
+      space: 28, values: (_u, splits) => ticks(splits, a) as string[], incrs: binaryUnits.has(a.unit ?? '') ? binary : timeUnits[a.unit ?? ''] ? clock.map((s) => s / timeUnits[a.unit!]!) : undefined,
       size: (u, values, i, cycle) => sizeOf(u, values, i, cycle, face, a.label !== ''),
     });
     first = false;
@@ -207,18 +207,20 @@ function limits(a: Axis, lo: number | null, hi: number | null): [number, number]
 }
 
 // ticks are the texts of an axis, with as many digits as tell neighbours apart.
-function ticks(splits: number[], a: Axis): string[] {
-  const show = (d?: number | null) => splits.map((v) => formatText(Math.abs(v) < 1e-12 ? 0 : v, a.unit, d));
+function ticks(splits: (number | null)[], a: Axis): (string | null)[] {
+  const some = splits.filter((v) => v !== null); // logarithmic axes leave some without a text
+  const show = (d?: number | null) => new Map(some.map((v) => [v, formatText(Math.abs(v) < 1e-12 ? 0 : v, a.unit, d)]));
+  const clear = (m: Map<number, string>) => new Set(m.values()).size === m.size;
   let out = show(a.decimals);
-  if (new Set(out).size < out.length) out = show(undefined);
-  if (new Set(out).size < out.length) out = show(3);
-  return out;
+  if (!clear(out)) out = show(undefined);
+  if (!clear(out)) out = show(3);
+  return splits.map((v) => (v === null ? null : out.get(v)!));
 }
 
 function sizeOf(u: uPlot, values: string[] | null, i: number, cycle: number, font: string, label: boolean): number {
   const axis = u.axes[i] as uPlot.Axis & { _size?: number };
   if (cycle > 1) return axis._size ?? 50;
-  const longest = (values ?? []).reduce((a, b) => (b.length > a.length ? b : a), '');
+  const longest = ((values ?? []) as (string | null)[]).reduce<string>((a, b) => (b !== null && b.length > a.length ? b : a), '');
   u.ctx.save();
   u.ctx.font = font;
   const w = u.ctx.measureText(longest).width;

@@ -1,4 +1,4 @@
-import { displayName, numberFields, timeField, type Frame } from '../data/frame';
+import { displayName, numberFields, timeField, type Field, type Frame } from '../data/frame';
 import { figures, oneTable, type ReduceOptions } from '../data/reduce';
 import { color, ramp, seriesColor } from '../format/color';
 import { displayOf, mapping, whole } from '../format/display';
@@ -34,13 +34,15 @@ export function pieOption(p: PanelProps): object {
   const share = (d: { percent?: number }) => `${(d.percent ?? 0).toFixed(1)}%`;
   const labels = o.displayLabels ?? [];
   const bottom = legend.show && !legend.right ? 26 : 4;
-  const r = Math.max(20, Math.min((p.width - (legend.right ? 170 : 0)) / 2, (p.height - bottom) / 2) - (labels.length ? 26 : 6));
+  const room = labels.length ? Math.min(110, Math.max(...data.map((d) => d.name.length), 4) * 7 + (labels.length > 1 ? 40 : 0)) : 0; // beside the pie, for labels
+  const r = Math.max(Math.min(p.width, p.height - bottom) * 0.3, Math.min((p.width - (legend.right ? 170 : 0)) / 2 - room, (p.height - bottom) / 2 - (labels.length ? 14 : 0)) - (labels.length ? 12 : 6));
   return {
     tooltip: tooltipOf(p, { formatter: (d: { name: string; data: { text: string }; percent: number }) => `${d.name}\n${d.data.text} (${share(d)})` }),
     legend: { ...legend.option, formatter: (n: string) => { const d = data.find((x) => x.name === n); return o.legend?.values?.length ? `${n}  ${d?.text ?? ''}` : n; } },
     series: [{
       type: 'pie', radius: o.pieType === 'donut' ? [r * 0.6, r] : [0, r], center: [legend.right ? (p.width - 170) / 2 : p.width / 2, (p.height - bottom) / 2], data,
-      label: { show: labels.length > 0, color: inkOf(p), formatter: (d: { name: string; percent: number; data: { text: string } }) => [labels.includes('name') && d.name, labels.includes('value') && d.data.text, labels.includes('percent') && share(d)].filter(Boolean).join(' ') },
+      labelLine: { length: 6, length2: 6 },
+      label: { show: labels.length > 0, color: inkOf(p), fontSize: 11, formatter: (d: { name: string; percent: number; data: { text: string } }) => [labels.includes('name') && d.name, labels.includes('value') && d.data.text, labels.includes('percent') && share(d)].filter(Boolean).join(' ') },
     }],
   };
 }
@@ -56,7 +58,7 @@ export function barOption(p: PanelProps): object {
   const across = o.orientation === 'horizontal';
   const legend = legendOf(p, names.length > 1 ? names : []);
   const first = numbers[0];
-  const value = { type: 'value', axisLabel: { color: inkOf(p), fontSize: 11, hideOverlap: true, formatter: (v: number) => formatText(v, first?.config.unit, first?.config.decimals) }, splitLine: { lineStyle: { color: p.look.dark ? 'rgba(204,204,220,.1)' : 'rgba(36,41,46,.1)' } }, max: o.stacking === 'percent' ? 100 : first?.config.max, min: first?.config.min };
+  const value = { type: 'value', axisLabel: { color: inkOf(p), fontSize: 11, hideOverlap: true, formatter: (v: number) => (o.stacking === 'percent' ? `${v}%` : formatText(v, first?.config.unit ?? 'short', first?.config.decimals)) }, splitLine: { lineStyle: { color: p.look.dark ? 'rgba(204,204,220,.1)' : 'rgba(36,41,46,.1)' } }, max: o.stacking === 'percent' ? 100 : first?.config.max, min: first?.config.min };
   const category = { type: 'category', data: cats, inverse: across, axisTick: { show: false }, axisLine: { lineStyle: { color: inkOf(p), opacity: 0.3 } }, axisLabel: { color: inkOf(p), fontSize: 11, hideOverlap: true, overflow: 'truncate', width: across ? Math.min(160, p.width * 0.3) : Math.max(50, (p.width / Math.max(cats.length, 1)) - 6) } };
   const sums = cats.map((_, i) => numbers.reduce((s, f) => s + Math.abs((f.values[i] as number | null) ?? 0), 0));
   return {
@@ -66,6 +68,7 @@ export function barOption(p: PanelProps): object {
     xAxis: across ? value : category, yAxis: across ? category : value,
     series: numbers.map((f, i) => ({
       type: 'bar', name: names[i], stack: o.stacking === 'normal' || o.stacking === 'percent' ? 'all' : undefined, barMaxWidth: 60, barCategoryGap: histogram ? '2%' : undefined,
+      itemStyle: { color: seriesShade(f, i, p) },
       data: f.values.map((v, k) => {
         const d = displayOf(f, p.look)(v);
         const mode = f.config.color?.mode ?? 'palette-classic';
@@ -74,6 +77,12 @@ export function barOption(p: PanelProps): object {
       label: { show: o.showValue === 'always', position: across ? 'right' : 'top', color: inkOf(p), fontSize: 11, formatter: (d: { dataIndex: number }) => whole(displayOf(f, p.look)(f.values[d.dataIndex])) },
     })),
   };
+}
+
+// seriesShade is the color of a series in the legend.
+function seriesShade(f: Field, i: number, p: PanelProps): string {
+  const c = f.config.color;
+  return (c?.mode === 'fixed' || c?.mode === 'shades') && c.fixedColor ? color(c.fixedColor, p.look.dark) : seriesColor(i, p.look.dark);
 }
 
 // buckets counts values of all series into some thirty ranges.
@@ -98,7 +107,8 @@ export function heatmapOption(p: PanelProps): object {
   if (numeric) rows.sort((a, b) => bound(a.name) - bound(b.name));
   const times = [...new Set(rows.flatMap((r) => r.times))].sort((a, b) => a - b);
   const at = new Map(times.map((t, i) => [t, i]));
-  const cumulative = numeric && rows.length > 1 && rows.every((r) => r.le !== undefined) && rows.slice(1).every((r, i) => r.values.every((v, k) => v === null || (rows[i]!.values[k] ?? 0) <= v + 1e-9));
+  const counted = p.panel.targets?.some((t) => t.format === 'heatmap') === true; // by the target's word: buckets of Prometheus
+  const cumulative = numeric && counted && rows.length > 1 || numeric && rows.length > 1 && rows.every((r) => r.le !== undefined) && rows.slice(1).every((r, i) => r.values.every((v, k) => v === null || (rows[i]!.values[k] ?? 0) <= v + 1e-9));
   const cells: [number, number, number][] = [];
   let max = 0;
   rows.forEach((r, y) => r.values.forEach((v, i) => {

@@ -20,4 +20,4 @@ export function emWidth(text: string, weight = 400): number {
 }
 
 // fit is the largest font with which a text fits a box.
-export const fit = (text: string, w: number, h: number, most = 56, weight = 600): number => Math.max(10, Math.min(most, h, w / Math.max(emWidth(text, weight), 0.5)));
+export const fit = (text: string, w: number, h: number, most = 56, weight = 600): number => Math.max(8, Math.min(most, h, w / Math.max(emWidth(text, weight), 0.5)));

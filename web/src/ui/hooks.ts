@@ -6,6 +6,7 @@ export interface Async<T> { data?: T; error?: string; loading: boolean; at: numb
 
 export function useAsync<T>(f: ((signal: AbortSignal) => Promise<T>) | undefined, deps: unknown[], keep = true): Async<T> {
   const [state, set] = useState<Async<T>>({ loading: f !== undefined, at: 0 });
+  // eslint-disable-next-line react-hooks/exhaustive-deps -- the caller names what it depends on
   useEffect(() => {
     if (!f) return undefined;
     const c = new AbortController();
@@ -15,8 +16,7 @@ export function useAsync<T>(f: ((signal: AbortSignal) => Promise<T>) | undefined
       (e: unknown) => { if (!c.signal.aborted) set((s) => ({ ...s, error: e instanceof Error ? e.message : String(e), loading: false })); },
     );
     return () => c.abort(new DOMException('not needed any longer', 'AbortError'));
-    // eslint-disable-next-line react-hooks/exhaustive-deps
-  }, deps);
+  }, deps); // eslint-disable-line react-hooks/exhaustive-deps
   return state;
 }
 
