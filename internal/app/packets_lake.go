@@ -30,11 +30,18 @@ type rows[T any, P interface {
 	unsafe int
 }
 
+// packetRows is how many records of a kind are held until they are compressed:
+// a dozen kinds come at once, and memory is the packets'. Compaction makes
+// larger row groups of them.
+const packetRows = 8192
+
 func newRows[T any, P interface {
 	*T
 	packet.Record
 }](l *lake.Lake, kind string) packetTable {
-	return &rows[T, P]{writer: lake.NewWriter(l, kind, func(r *T) time.Time { return P(r).When() })}
+	w := lake.NewWriter(l, kind, func(r *T) time.Time { return P(r).When() })
+	w.Hold(packetRows)
+	return &rows[T, P]{writer: w}
 }
 
 func (t *rows[T, P]) write(ctx context.Context, r packet.Record) (lost int, err error) {

@@ -16,7 +16,7 @@ import (
 )
 
 const (
-	// maxBuffered is the rows that a writer holds before it makes row groups of them.
+	// maxBuffered is the rows that a writer holds before it makes row groups of them, unless Hold says otherwise.
 	maxBuffered = 65_536
 	// maxOpen is the hours that a writer keeps files of at once.
 	maxOpen = 48
@@ -46,6 +46,7 @@ type Writer[T any] struct {
 	last     *hourFile[T] // of hours, the one written to last
 	lastHour partition
 	buffered int
+	hold     int      // maxBuffered
 	limit    int      // maxHeld
 	free     []func() // gives the buffered rows back to their owner
 	unsent   []unsent
@@ -77,12 +78,16 @@ func NewWriter[T any](l *Lake, table string, timeOf func(*T) time.Time) *Writer[
 }
 
 func newWriter[T any](l *Lake, table, id string, timeOf func(*T) time.Time) *Writer[T] {
-	w := &Writer[T]{lake: l, table: table, timeOf: timeOf, id: id, limit: maxHeld, hours: map[partition]*hourFile[T]{}}
+	w := &Writer[T]{lake: l, table: table, timeOf: timeOf, id: id, hold: maxBuffered, limit: maxHeld, hours: map[partition]*hourFile[T]{}}
 	if b, err := columnar.NewBuilder[T](); err == nil {
 		w.builder = b
 	}
 	return w
 }
+
+// Hold makes row groups of so many rows, where many tables are written to at
+// once and their rows are not to fill the memory.
+func (w *Writer[T]) Hold(rows int) { w.hold = rows }
 
 // newID returns a name that nobody else has. Later ones of this machine sort behind earlier ones.
 func newID(kind string) string {
@@ -128,7 +133,7 @@ func (w *Writer[T]) own(ctx context.Context, rows []T, free func()) error {
 		h.rows = append(h.rows, ref[T]{t.UnixMicro(), &rows[i]})
 	}
 	w.buffered += len(rows)
-	if w.buffered >= maxBuffered && failed == nil {
+	if w.buffered >= w.hold && failed == nil {
 		failed = w.encodeAll(ctx)
 	}
 	if failed != nil {
