@@ -47,6 +47,7 @@ type Writer[T any] struct {
 	lastHour partition
 	buffered int
 	hold     int      // maxBuffered
+	full     int      // maxFile
 	limit    int      // maxHeld
 	free     []func() // gives the buffered rows back to their owner
 	unsent   []unsent
@@ -78,16 +79,16 @@ func NewWriter[T any](l *Lake, table string, timeOf func(*T) time.Time) *Writer[
 }
 
 func newWriter[T any](l *Lake, table, id string, timeOf func(*T) time.Time) *Writer[T] {
-	w := &Writer[T]{lake: l, table: table, timeOf: timeOf, id: id, hold: maxBuffered, limit: maxHeld, hours: map[partition]*hourFile[T]{}}
+	w := &Writer[T]{lake: l, table: table, timeOf: timeOf, id: id, hold: maxBuffered, full: maxFile, limit: maxHeld, hours: map[partition]*hourFile[T]{}}
 	if b, err := columnar.NewBuilder[T](); err == nil {
 		w.builder = b
 	}
 	return w
 }
 
-// Hold makes row groups of so many rows, where many tables are written to at
-// once and their rows are not to fill the memory.
-func (w *Writer[T]) Hold(rows int) { w.hold = rows }
+// Hold bounds what is in memory, where many tables are written to at once: row
+// groups are made of so many rows, and a file of so many bytes goes to the store.
+func (w *Writer[T]) Hold(rows, bytes int) { w.hold, w.full = rows, bytes }
 
 // newID returns a name that nobody else has. Later ones of this machine sort behind earlier ones.
 func newID(kind string) string {
@@ -171,7 +172,7 @@ func (w *Writer[T]) encodeAll(ctx context.Context) error {
 	}
 	w.free = w.free[:0]
 	for p, h := range w.hours {
-		if h.file != nil && h.file.size() >= maxFile {
+		if h.file != nil && h.file.size() >= w.full {
 			if err := w.close(ctx, p, h); err != nil {
 				return err
 			}
