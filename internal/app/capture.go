@@ -59,6 +59,7 @@ func capture(cmd *cobra.Command, c packet.Config, logs logFlags) error {
 		return err
 	}
 	packetHeap(c)
+	heapFloor(int64(c.MemoryBudget)*3/4, 30)
 	start := time.Now()
 	done := make(chan error, 1)
 	go func() { done <- m.Run(ctx) }()

@@ -30,11 +30,21 @@ type rows[T any, P interface {
 	unsafe int
 }
 
+// What is held of the records of a kind: rows until they are compressed, and
+// bytes until they are written. A dozen kinds come at once, and the memory is for
+// the packets. Compaction makes larger row groups and files of them.
+const (
+	packetRows = 8192
+	packetFile = 4 << 20
+)
+
 func newRows[T any, P interface {
 	*T
 	packet.Record
 }](l *lake.Lake, kind string) packetTable {
-	return &rows[T, P]{writer: lake.NewWriter(l, kind, func(r *T) time.Time { return P(r).When() })}
+	w := lake.NewWriter(l, kind, func(r *T) time.Time { return P(r).When() })
+	w.Hold(packetRows, packetFile)
+	return &rows[T, P]{writer: w}
 }
 
 func (t *rows[T, P]) write(ctx context.Context, r packet.Record) (lost int, err error) {

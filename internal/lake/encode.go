@@ -3,7 +3,9 @@ package lake
 import (
 	"bytes"
 	"slices"
+	"sync"
 
+	zst "github.com/klauspost/compress/zstd"
 	"github.com/parquet-go/parquet-go"
 	"github.com/parquet-go/parquet-go/compress/zstd"
 
@@ -73,8 +75,27 @@ func (f *anyFile[T]) add(rows []*T) error {
 
 func encoderOptions() []parquet.WriterOption {
 	return []parquet.WriterOption{
-		parquet.Compression(&zstd.Codec{Level: zstd.SpeedFastest, Concurrency: 1}),
+		parquet.Compression(pageCodec{&zstd.Codec{}}),
 		parquet.PageBufferSize(256 << 10),
 		parquet.CreatedBy("oriel", "1", ""),
 	}
 }
+
+// pageCodec compresses all files' pages with the same few encoders. Those of
+// parquet-go's codec are 8 MB each, and each file has its own.
+type pageCodec struct{ *zstd.Codec }
+
+// Encode appends src to dst[:0], compressed.
+func (pageCodec) Encode(dst, src []byte) ([]byte, error) {
+	e, err := pageEncoder()
+	if err != nil {
+		return dst, err
+	}
+	return e.EncodeAll(src, dst[:0]), nil
+}
+
+// pageEncoder has a window as large as a page, and room for a few pages at once.
+var pageEncoder = sync.OnceValues(func() (*zst.Encoder, error) {
+	return zst.NewWriter(nil, zst.WithEncoderLevel(zst.SpeedFastest), zst.WithEncoderConcurrency(4), zst.WithWindowSize(512<<10),
+		zst.WithLowerEncoderMem(true), zst.WithZeroFrames(true), zst.WithEncoderCRC(false))
+})

@@ -154,3 +154,33 @@ func TestWriterHoldsLittle(t *testing.T) {
 		t.Errorf("%d rows", got)
 	}
 }
+
+// TestWriterHoldsAsToldAndNoMore: a table among many keeps few rows and writes small files.
+func TestWriterHoldsAsToldAndNoMore(t *testing.T) {
+	ctx := context.Background()
+	l := newLake(t)
+	w := NewWriter(l, FlowTable, startOf)
+	w.Hold(500, 20_000)
+	const batches = 40
+	for i := range batches {
+		batch := make([]flow.Record, 100)
+		for j := range batch {
+			batch[j] = record(t0, int32(i*len(batch)+j)) // of one hour
+		}
+		if err := w.Write(ctx, batch); err != nil {
+			t.Fatal(err)
+		}
+		if w.Buffered() >= 500 || w.held() >= 20_000 {
+			t.Fatalf("%d rows and %d bytes are held", w.Buffered(), w.held())
+		}
+	}
+	if len(w.put) == 0 {
+		t.Error("nothing was written before Flush")
+	}
+	if err := w.Flush(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if got := len(all(t, l)); got != batches*100 {
+		t.Errorf("%d rows; want %d", got, batches*100)
+	}
+}

@@ -16,7 +16,7 @@ import (
 )
 
 const (
-	// maxBuffered is the rows that a writer holds before it makes row groups of them.
+	// maxBuffered is the rows that a writer holds before it makes row groups of them, unless Hold says otherwise.
 	maxBuffered = 65_536
 	// maxBatches is the batches that a writer holds: one of an object with a
 	// single row takes as much memory as a full one.
@@ -49,6 +49,8 @@ type Writer[T any] struct {
 	last     *hourFile[T] // of hours, the one written to last
 	lastHour partition
 	buffered int
+	hold     int      // maxBuffered
+	full     int      // maxFile
 	limit    int      // maxHeld
 	free     []func() // gives the buffered rows back to their owner
 	unsent   []unsent
@@ -80,12 +82,16 @@ func NewWriter[T any](l *Lake, table string, timeOf func(*T) time.Time) *Writer[
 }
 
 func newWriter[T any](l *Lake, table, id string, timeOf func(*T) time.Time) *Writer[T] {
-	w := &Writer[T]{lake: l, table: table, timeOf: timeOf, id: id, limit: maxHeld, hours: map[partition]*hourFile[T]{}}
+	w := &Writer[T]{lake: l, table: table, timeOf: timeOf, id: id, hold: maxBuffered, full: maxFile, limit: maxHeld, hours: map[partition]*hourFile[T]{}}
 	if b, err := columnar.NewBuilder[T](); err == nil {
 		w.builder = b
 	}
 	return w
 }
+
+// Hold bounds what is in memory, where many tables are written to at once: row
+// groups are made of so many rows, and a file of so many bytes goes to the store.
+func (w *Writer[T]) Hold(rows, bytes int) { w.hold, w.full = rows, bytes }
 
 // newID returns a name that nobody else has. Later ones of this machine sort behind earlier ones.
 func newID(kind string) string {
@@ -131,7 +137,7 @@ func (w *Writer[T]) own(ctx context.Context, rows []T, free func()) error {
 		h.rows = append(h.rows, ref[T]{t.UnixMicro(), &rows[i]})
 	}
 	w.buffered += len(rows)
-	if (w.buffered >= maxBuffered || len(w.free) >= maxBatches) && failed == nil {
+	if (w.buffered >= w.hold || len(w.free) >= maxBatches) && failed == nil {
 		failed = w.encodeAll(ctx)
 	}
 	if failed != nil {
@@ -169,7 +175,7 @@ func (w *Writer[T]) encodeAll(ctx context.Context) error {
 	}
 	w.free = w.free[:0]
 	for p, h := range w.hours {
-		if h.file != nil && h.file.size() >= maxFile {
+		if h.file != nil && h.file.size() >= w.full {
 			if err := w.close(ctx, p, h); err != nil {
 				return err
 			}

@@ -17,7 +17,7 @@ import (
 
 const (
 	// blockSize is how many bytes come together before a file is written to.
-	blockSize = 1 << 20
+	blockSize = 256 << 10
 	// version is what the headers of audit records say.
 	version = "oriel"
 )

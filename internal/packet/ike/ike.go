@@ -54,7 +54,7 @@ type parser struct {
 // first tells whether an algorithm was not named before. Of more than can be
 // remembered the lists themselves tell.
 func (m *parser) first(kind int, id uint16, bits int) bool {
-	what := uint64(kind)<<48 | uint64(id)<<32 | uint64(uint32(bits)) //nolint:gosec // of two octets
+	what := uint64(kind)<<48 | uint64(id)<<32 | uint64(uint32(bits))
 	if slices.Contains(m.seen[:m.told], what) {
 		return false
 	}
