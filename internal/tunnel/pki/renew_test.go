@@ -6,13 +6,14 @@ import (
 	"errors"
 	"log/slog"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 )
 
 // daemon runs a renewal of a certificate of a lifetime in a bubble of time, and returns how often it has asked.
-func daemon(t *testing.T, lifetime time.Duration, during func(certificate func() *x509.Certificate, asked *int, broken *bool)) {
+func daemon(t *testing.T, lifetime time.Duration, during func(certificate func() *x509.Certificate, asked *atomic.Int64, broken *atomic.Bool)) {
 	t.Helper()
 	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
@@ -23,11 +24,12 @@ func daemon(t *testing.T, lifetime time.Duration, during func(certificate func()
 		o := acme
 		o.Lifetime = lifetime
 		chain, key := issue(t, a, o)
-		asked, broken := 0, false
+		var asked atomic.Int64
+		var broken atomic.Bool
 		r := &Renewal{
 			CertFile: filepath.Join(dir, "c.pem"), KeyFile: filepath.Join(dir, "k.pem"), Log: slog.New(slog.DiscardHandler),
 			Sign: func(_ context.Context, request []byte, old []*x509.Certificate) ([]*x509.Certificate, error) {
-				if asked++; broken {
+				if asked.Add(1); broken.Load() {
 					return nil, errors.New("nobody answers")
 				}
 				return a.Renew(request, old)
@@ -59,26 +61,26 @@ func daemon(t *testing.T, lifetime time.Duration, during func(certificate func()
 
 // TestDaemonRenewsInTime: at two thirds of a day; when nobody answers, each minute, until somebody does.
 func TestDaemonRenewsInTime(t *testing.T) {
-	daemon(t, 24*time.Hour, func(certificate func() *x509.Certificate, asked *int, broken *bool) {
+	daemon(t, 24*time.Hour, func(certificate func() *x509.Certificate, asked *atomic.Int64, broken *atomic.Bool) {
 		first := certificate()
 		time.Sleep(14 * time.Hour)
 		synctest.Wait()
-		if *asked != 0 {
-			t.Errorf("asked %d times in 14 hours of 24", *asked)
+		if asked.Load() != 0 {
+			t.Errorf("asked %d times in 14 hours of 24", asked.Load())
 		}
 		time.Sleep(3 * time.Hour)
 		synctest.Wait()
 		second := certificate()
-		if *asked != 1 || second.SerialNumber.Cmp(first.SerialNumber) == 0 || second.URIs[0].String() != first.URIs[0].String() {
-			t.Errorf("after 17 hours: asked %d times, certificate %s", *asked, second.SerialNumber)
+		if asked.Load() != 1 || second.SerialNumber.Cmp(first.SerialNumber) == 0 || second.URIs[0].String() != first.URIs[0].String() {
+			t.Errorf("after 17 hours: asked %d times, certificate %s", asked.Load(), second.SerialNumber)
 		}
-		*broken = true
+		broken.Store(true)
 		time.Sleep(17 * time.Hour)
 		synctest.Wait()
-		if *asked < 60 || certificate().SerialNumber.Cmp(second.SerialNumber) != 0 {
-			t.Errorf("nobody answers: asked %d times; want once a minute, and the old certificate", *asked)
+		if asked.Load() < 60 || certificate().SerialNumber.Cmp(second.SerialNumber) != 0 {
+			t.Errorf("nobody answers: asked %d times; want once a minute, and the old certificate", asked.Load())
 		}
-		*broken = false
+		broken.Store(false)
 		time.Sleep(2 * time.Minute)
 		synctest.Wait()
 		if certificate().SerialNumber.Cmp(second.SerialNumber) == 0 {
@@ -89,11 +91,11 @@ func TestDaemonRenewsInTime(t *testing.T) {
 
 // TestDaemonDoesNotHurry: a life of two minutes is renewed some times, not thousands of times.
 func TestDaemonDoesNotHurry(t *testing.T) {
-	daemon(t, 2*time.Minute, func(certificate func() *x509.Certificate, asked *int, _ *bool) {
+	daemon(t, 2*time.Minute, func(certificate func() *x509.Certificate, asked *atomic.Int64, _ *atomic.Bool) {
 		time.Sleep(20 * time.Minute)
 		synctest.Wait()
-		if *asked < 10 || *asked > 30 || time.Until(certificate().NotAfter) <= 0 {
-			t.Errorf("asked %d times in 20 minutes, ends in %s", *asked, time.Until(certificate().NotAfter))
+		if asked.Load() < 10 || asked.Load() > 30 || time.Until(certificate().NotAfter) <= 0 {
+			t.Errorf("asked %d times in 20 minutes, ends in %s", asked.Load(), time.Until(certificate().NotAfter))
 		}
 	})
 }
