@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -179,7 +180,7 @@ func count(t *testing.T, dir string) (n int) {
 			r := bufio.NewReader(z)
 			for i := 0; ; i++ {
 				size, err := binary.ReadUvarint(r)
-				if err == io.EOF {
+				if errors.Is(err, io.EOF) {
 					break
 				}
 				if err != nil {

@@ -89,11 +89,12 @@ func (d *device) next(f *frame) error {
 	}
 	f.time, f.wire, f.link = ci.Timestamp.UnixNano(), max(ci.Length, len(data)), d.link
 	f.data, f.way = data[:min(len(data), d.snap)], unknownDirection
-	if len(ci.AncillaryData) == 0 { // with a VLAN's header put back it is a copy
+	switch {
+	case len(ci.AncillaryData) == 0: // with a VLAN's header put back it is a copy
 		f.way = ringDirection(data)
-	} else if len(data) >= 12 && string(data[6:12]) == d.mac {
+	case len(data) >= 12 && string(data[6:12]) == d.mac:
 		f.way = transmitted
-	} else {
+	default:
 		f.way = received
 	}
 	return nil

@@ -30,36 +30,64 @@ func TestAuditRecordsHaveTheirFields(t *testing.T) {
 		rec  Record
 		want string // type, then name=value
 	}{
-		{"smtp", &SMTP{Flow: f, MessageID: "<1@x>", StartTLS: true, commands: []string{"EHLO", "MAIL"}},
-			"SMTP Timestamp=1700000000000000000 IsEncrypted=true SrcIP=192.0.2.1 DstPort=25 MailIDs=(<1@x>) Commands=(EHLO-MAIL)"},
-		{"mail", &SMTP{Flow: f, Size: 9, MailFrom: "a@x", From: "A", Subject: "s", Recipients: "b@y", Attachments: 1},
-			"Mail ReturnPath=a@x From=A Subject=s HasAttachments=true EnvelopeTo=b@y ClientIP=192.0.2.1 Origin=SMTP"},
-		{"pop3", &Mailbox{Flow: f, Service: "pop3", User: "anna", commands: []string{"USER", "PASS"}},
-			"POP3 ClientIP=192.0.2.1 ServerIP=192.0.2.2 User=anna Pass= Commands=(USER-PASS)"},
-		{"imap", &Mailbox{Flow: f, Service: "imap", User: "anna", StartTLS: true, commands: []string{"LOGIN", "FETCH"}},
-			"IMAP SrcPort=40000 Username=anna Command=FETCH STARTTLSSuccess=true CommunityID=1:x"},
-		{"ftp", &FTP{Flow: f, Command: "RETR", Argument: "/pub/a.txt", Code: 226, User: "anna", DataAddr: "192.0.2.2", DataPort: 2021, Passive: true},
-			"FTP Command=RETR Argument=/pub/a.txt ResponseCode=226 Filename=a.txt DataConnectionMode=PASSIVE DataPort=2021 Username=anna IsControl=true"},
-		{"enip", &ENIP{Flow: f, Session: 7, command: 0x6f, length: 40, context: 1},
-			"ENIP Command=111 Length=40 SessionHandle=7 SenderContext=AQAAAAAAAAA="},
-		{"cip", &ENIP{Flow: f, Class: 2, Instance: 1, CIPStatus: 5, cip: &enip.CIP{Service: 0x0e}},
-			"CIP Response=false ServiceID=14 ClassID=2 InstanceID=1 Status=5 SrcIP=192.0.2.1"},
-		{"stun", &STUN{Flow: f, Method: "binding", Result: "success", MappedAddr: "192.0.2.9:5", method: 1},
-			"STUN MessageType=257 MessageClass=SuccessResponse Method=binding MappedAddress=192.0.2.9:5 IsRFC5389=true"},
+		{
+			"smtp", &SMTP{Flow: f, MessageID: "<1@x>", StartTLS: true, commands: []string{"EHLO", "MAIL"}},
+			"SMTP Timestamp=1700000000000000000 IsEncrypted=true SrcIP=192.0.2.1 DstPort=25 MailIDs=(<1@x>) Commands=(EHLO-MAIL)",
+		},
+		{
+			"mail", &SMTP{Flow: f, Size: 9, MailFrom: "a@x", From: "A", Subject: "s", Recipients: "b@y", Attachments: 1},
+			"Mail ReturnPath=a@x From=A Subject=s HasAttachments=true EnvelopeTo=b@y ClientIP=192.0.2.1 Origin=SMTP",
+		},
+		{
+			"pop3", &Mailbox{Flow: f, Service: "pop3", User: "anna", commands: []string{"USER", "PASS"}},
+			"POP3 ClientIP=192.0.2.1 ServerIP=192.0.2.2 User=anna Pass= Commands=(USER-PASS)",
+		},
+		{
+			"imap", &Mailbox{Flow: f, Service: "imap", User: "anna", StartTLS: true, commands: []string{"LOGIN", "FETCH"}},
+			"IMAP SrcPort=40000 Username=anna Command=FETCH STARTTLSSuccess=true CommunityID=1:x",
+		},
+		{
+			"ftp", &FTP{Flow: f, Command: "RETR", Argument: "/pub/a.txt", Code: 226, User: "anna", DataAddr: "192.0.2.2", DataPort: 2021, Passive: true},
+			"FTP Command=RETR Argument=/pub/a.txt ResponseCode=226 Filename=a.txt DataConnectionMode=PASSIVE DataPort=2021 Username=anna IsControl=true",
+		},
+		{
+			"enip", &ENIP{Flow: f, Session: 7, command: 0x6f, length: 40, context: 1},
+			"ENIP Command=111 Length=40 SessionHandle=7 SenderContext=AQAAAAAAAAA=",
+		},
+		{
+			"cip", &ENIP{Flow: f, Class: 2, Instance: 1, CIPStatus: 5, cip: &enip.CIP{Service: 0x0e}},
+			"CIP Response=false ServiceID=14 ClassID=2 InstanceID=1 Status=5 SrcIP=192.0.2.1",
+		},
+		{
+			"stun", &STUN{Flow: f, Method: "binding", Result: "success", MappedAddr: "192.0.2.9:5", method: 1},
+			"STUN MessageType=257 MessageClass=SuccessResponse Method=binding MappedAddress=192.0.2.9:5 IsRFC5389=true",
+		},
 		{"mpls", &MPLS{Time: at, Label: 16, Class: 3, Bottom: true, TTL: 64}, "MPLS Label=16 TrafficClass=3 StackBottom=true TTL=64"},
-		{"lldp", &Neighbour{Flow: f, Protocol: "lldp", Name: "sw1", PortText: "Gi0/1", Description: "IOS", Capabilities: 0x14},
-			"LinkLayerDiscoveryInfo PortDescription=Gi0/1 SysName=sw1 SysDescription=IOS"},
-		{"cdp", &Neighbour{Flow: f, Protocol: "cdp", Chassis: "sw1", Port: "Gi0/1", Platform: "C2950", VLAN: 3, Address: "192.0.2.3"},
-			"CiscoDiscoveryInfo DeviceID=sw1 Addresses=(192.0.2.3) PortID=Gi0/1 Platform=C2950 NativeVLAN=3"},
+		{
+			"lldp", &Neighbour{Flow: f, Protocol: "lldp", Name: "sw1", PortText: "Gi0/1", Description: "IOS", Capabilities: 0x14},
+			"LinkLayerDiscoveryInfo PortDescription=Gi0/1 SysName=sw1 SysDescription=IOS",
+		},
+		{
+			"cdp", &Neighbour{Flow: f, Protocol: "cdp", Chassis: "sw1", Port: "Gi0/1", Platform: "C2950", VLAN: 3, Address: "192.0.2.3"},
+			"CiscoDiscoveryInfo DeviceID=sw1 Addresses=(192.0.2.3) PortID=Gi0/1 Platform=C2950 NativeVLAN=3",
+		},
 		{"solicitation", &ICMP{Flow: f, Version: 6, Type: 135, Target: "fe80::1"}, "ICMPv6NeighborSolicitation TargetAddress=fe80::1 SrcIP=192.0.2.1"},
-		{"client's hello", &TLS{Flow: f, ServerName: "x.org", ClientALPN: "h2,http/1.1", JA3: "abc", hellos: hellos{client, server}},
-			"TLSClientHello Type=22 HandshakeLen=200 HandshakeVersion=771 SessionIDLen=32 CipherSuiteLen=4 ExtensionLen=90 SNI=x.org OSCP=true CipherSuites=(4865-49199) SignatureAlgs=(1027) SupportedGroups=(29-23) SupportedPoints=(0) ALPNs=(h2-http/1.1) Ja3=abc Extensions=(0-5-10)"},
-		{"server's hello", &TLS{Flow: f, JA3S: "def", hellos: hellos{client, server}},
-			"TLSServerHello Version=771 CipherSuite=4865 SupportedVersion=772 SelectedGroup=29 Extensions=(43-51) SrcIP=192.0.2.2 SrcPort=25 Ja3S=def"},
-		{"quic", &QUIC{Flow: f, Version: "1", ServerID: "0102", ServerName: "x.org", ClientALPN: "h3", JA4: "q13", hellos: hellos{client: client}},
-			"QUICClientHello QUICVersion=1 IsIETFQUIC=true DCID=AQI= SNI=x.org ALPNs=(h3) SupportedVersion=772 Ja4=q13"},
-		{"x509", &X509{Flow: f, Subject: "CN=x.org,O=X", Issuer: "O=Y,CN=ca", Names: "x.org,y.org", NotAfter: at.Add(48 * time.Hour), KeyType: "RSA", KeyBits: 2048, SHA256: "ff"},
-			"TLSCertificate SrcIP=192.0.2.2 DstPort=40000 SubjectCommonName=x.org SubjectAltNames=(x.org-y.org) IssuerCommonName=ca IsExpired=false DaysUntilExpiration=2 PublicKeySize=2048 SHA256Fingerprint=ff"},
+		{
+			"client's hello", &TLS{Flow: f, ServerName: "x.org", ClientALPN: "h2,http/1.1", JA3: "abc", hellos: hellos{client, server}},
+			"TLSClientHello Type=22 HandshakeLen=200 HandshakeVersion=771 SessionIDLen=32 CipherSuiteLen=4 ExtensionLen=90 SNI=x.org OSCP=true CipherSuites=(4865-49199) SignatureAlgs=(1027) SupportedGroups=(29-23) SupportedPoints=(0) ALPNs=(h2-http/1.1) Ja3=abc Extensions=(0-5-10)",
+		},
+		{
+			"server's hello", &TLS{Flow: f, JA3S: "def", hellos: hellos{client, server}},
+			"TLSServerHello Version=771 CipherSuite=4865 SupportedVersion=772 SelectedGroup=29 Extensions=(43-51) SrcIP=192.0.2.2 SrcPort=25 Ja3S=def",
+		},
+		{
+			"quic", &QUIC{Flow: f, Version: "1", ServerID: "0102", ServerName: "x.org", ClientALPN: "h3", JA4: "q13", hellos: hellos{client: client}},
+			"QUICClientHello QUICVersion=1 IsIETFQUIC=true DCID=AQI= SNI=x.org ALPNs=(h3) SupportedVersion=772 Ja4=q13",
+		},
+		{
+			"x509", &X509{Flow: f, Subject: "CN=x.org,O=X", Issuer: "O=Y,CN=ca", Names: "x.org,y.org", NotAfter: at.Add(48 * time.Hour), KeyType: "RSA", KeyBits: 2048, SHA256: "ff"},
+			"TLSCertificate SrcIP=192.0.2.2 DstPort=40000 SubjectCommonName=x.org SubjectAltNames=(x.org-y.org) IssuerCommonName=ca IsExpired=false DaysUntilExpiration=2 PublicKeySize=2048 SHA256Fingerprint=ff",
+		},
 		{"sip", &SIP{Flow: f, Method: "REGISTER", Status: 401, Reason: "Unauthorized"}, "SIP Version=2 Method=6 IsResponse=true ResponseCode=401 ResponseStatus=Unauthorized"},
 		{"dhcpv6", &DHCP{Flow: f, Version: 6, Type: "REBIND", Hops: 1}, "DHCPv6 MsgType=6 HopCount=1"},
 		{"ntp", &NTP{Flow: f, Version: 4, Mode: "server", PollSeconds: 64, RootDelayNanos: 5e8}, "NTP Mode=4 Poll=6 RootDelay=32768"},

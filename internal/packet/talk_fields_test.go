@@ -89,11 +89,13 @@ func TestFieldsAsTshark(t *testing.T) {
 			},
 		},
 		{
-			"icmp", captured("zeek-icmp-icmp-ping.pcap"), "icmp", []string{"ip.src", "ip.dst", "icmp.type", "icmp.code"},
+			"icmp", captured("zeek-icmp-icmp-ping.pcap"), "icmp",
+			[]string{"ip.src", "ip.dst", "icmp.type", "icmp.code"},
 			func(f []string) string { return strings.Join(f, " ") }, icmpRows,
 		},
 		{
-			"icmp of errors", made(quoted), "icmp", []string{"ip.src", "ip.dst", "icmp.type", "icmp.code", "udp.dstport", "icmp.mtu"},
+			"icmp of errors", made(quoted), "icmp",
+			[]string{"ip.src", "ip.dst", "icmp.type", "icmp.code", "udp.dstport", "icmp.mtu"},
 			func(f []string) string {
 				outer, about, _ := strings.Cut(f[0], ",")
 				to, aboutTo, _ := strings.Cut(f[1], ",")
@@ -108,7 +110,8 @@ func TestFieldsAsTshark(t *testing.T) {
 			},
 		},
 		{
-			"sip", captured("zeek-sip-wireshark.pcap"), "sip.Method", []string{"sip.Method", "sip.Call-ID", "sip.CSeq.seq", "sip.User-Agent"},
+			"sip", captured("zeek-sip-wireshark.pcap"), "sip.Method",
+			[]string{"sip.Method", "sip.Call-ID", "sip.CSeq.seq", "sip.User-Agent"},
 			func(f []string) string { return strings.Join(f, " | ") },
 			func(records map[string][]Record) (list []string) {
 				for _, r := range records["sip"] {
@@ -123,11 +126,13 @@ func TestFieldsAsTshark(t *testing.T) {
 			},
 		},
 		{
-			"enip", captured("ndpi-ethernetIP.pcap"), "enip && tcp.dstport == 44818", []string{"enip.command", "enip.session"},
+			"enip", captured("ndpi-ethernetIP.pcap"), "enip && tcp.dstport == 44818",
+			[]string{"enip.command", "enip.session"},
 			nil, nil,
 		},
 		{
-			"stun", made(stunFrames), "stun", []string{"stun.type.class", "stun.att.ipv4", "stun.att.port", "stun.att.software"},
+			"stun", made(stunFrames), "stun",
+			[]string{"stun.type.class", "stun.att.ipv4", "stun.att.port", "stun.att.software"},
 			func(f []string) string {
 				if number(f[0]) == 0 {
 					return "asked"

@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"mime"
 	"path"
+	"slices"
 	"strings"
 )
 
@@ -106,8 +107,8 @@ func (r *Reader) delimiter(line []byte) (i int, last bool) {
 	if len(line) < 3 || line[0] != '-' || line[1] != '-' {
 		return -1, false
 	}
-	for i := len(r.boundaries) - 1; i >= 0; i-- {
-		rest, ok := bytes.CutPrefix(line[2:], []byte(r.boundaries[i]))
+	for i, boundary := range slices.Backward(r.boundaries) {
+		rest, ok := bytes.CutPrefix(line[2:], []byte(boundary))
 		if !ok {
 			continue
 		}
