@@ -274,7 +274,8 @@ func TestFilesAreChosenByOtherTimesToo(t *testing.T) {
 		"SELECT count(*) FROM flows a JOIN flows b USING (initiator_ip) WHERE a.action = 'x'":        {},
 		"SELECT (SELECT count(*) FROM flows WHERE " + connected + ") + (SELECT count(*) FROM flows)": {},
 		"SELECT (SELECT count(*) FROM flow_flat WHERE " + connected + ") + (SELECT count(*) FROM flows WHERE connection_start_time >= TIMESTAMP '2026-08-20 00:00:00' AND connection_start_time <= TIMESTAMP '2026-08-20 01:00:00')": {
-			"connection_start_time": {From: at("00:00:00"), To: at("01:59:59.999")}},
+			"connection_start_time": {From: at("00:00:00"), To: at("01:59:59.999")},
+		},
 	} {
 		rows(t, s, request(query.Query{SQL: sql}))
 		if diff := cmp.Diff(want, l.times); diff != "" {

@@ -274,3 +274,26 @@ func TestDeepNestingIsAnError(t *testing.T) {
 		}
 	}
 }
+
+// TestLongFunctionEndsWithItsContext: also one of ours, which DuckDB cannot interrupt.
+func TestLongFunctionEndsWithItsContext(t *testing.T) {
+	e, _, _ := engine(t)
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	const long = "SELECT oriel_dtw(list(x), list(x)) FROM (SELECT CAST(x AS DOUBLE) AS x FROM range(32000) r(x))"
+	rows, err := e.Query(ctx, query.Statement{SQL: long})
+	if err == nil {
+		err = errors.Join(rows.Next(make([]any, 1)), rows.Close())
+	}
+	if err == nil {
+		t.Error("it ran to its end")
+	}
+	for bad, want := range map[string]string{
+		"SELECT oriel_dtw(list(x), list(x)) FROM (SELECT CAST(x AS DOUBLE) AS x FROM range(40000) r(x))": "too many",
+		"SELECT oriel_fft(list(x), ['f']) FROM (SELECT CAST(x AS DOUBLE) AS x FROM range(1100000) r(x))": "at most 1048576",
+	} {
+		if _, _, err := all(t, e, query.Statement{SQL: bad}); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v; want %s", bad, err, want)
+		}
+	}
+}

@@ -90,9 +90,12 @@ func (r *rewriter) create(t lex.Token, name string, args [][]lex.Token) (functio
 func (r *rewriter) vector(t lex.Token, name string, args [][]lex.Token) (function, [][]lex.Token, error) {
 	const most = 10
 	n := strings.TrimPrefix(name, "TS_VECTOR")
-	want, err := strconv.Atoi(n)
+	want := 0 // any number
+	if n != "N" {
+		want, _ = strconv.Atoi(n)
+	}
 	switch {
-	case n != "N" && (err != nil || want < 2 || want > most):
+	case n != "N" && (want < 2 || want > most):
 		return function{}, args, nil
 	case len(args) < 2 || len(args) > most || n != "N" && len(args) != want:
 		return function{}, nil, lex.At(r.text, t.Pos, "%s: %d arguments, want 2 to %d series", name, len(args), most)

@@ -109,8 +109,9 @@ func elements(arg []lex.Token) [][]lex.Token {
 	if len(arg) > 0 && arg[0].Is("ARRAY") {
 		arg = lex.Trim(arg[1:])
 	}
-	if n := len(arg); n < 2 || !(arg[0].Is("[") && arg[n-1].Is("]")) && !(arg[0].Is("(") && lex.Close(arg, 0) == n-1) {
-		return nil
+	n := len(arg)
+	if n >= 2 && (arg[0].Is("[") && arg[n-1].Is("]") || arg[0].Is("(") && lex.Close(arg, 0) == n-1) {
+		return lex.Split(arg[1 : n-1])
 	}
-	return lex.Split(arg[1 : len(arg)-1])
+	return nil
 }

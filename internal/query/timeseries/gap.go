@@ -46,10 +46,10 @@ func (r *rewriter) gap(t lex.Token, name string, args [][]lex.Token) (f function
 		return function{}, nil, true, err
 	}
 	f = function{args: []kind{plain, plain}[:want], given: given}
-	switch {
-	case name == "TS_RESAMPLE":
+	switch name {
+	case "TS_RESAMPLE":
 		f.args, f.sql = []kind{plain, span}, resample+at("x#")+")"
-	case name == "TS_FILLNA":
+	case "TS_FILLNA":
 		f.sql = fillNA + at("x#") + "))"
 	default:
 		value := "'v': oriel_join(x#.v, y#.v)"

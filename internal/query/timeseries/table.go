@@ -88,9 +88,11 @@ var aggregates = map[string]string{
 
 // values, texts and ticks are lists of one part of a series.
 func values(series string) string { return "list_transform(" + series + ", lambda o: o.v)" }
+
 func texts(series string) string {
 	return "list_transform(" + series + ", lambda o: CAST(o.v AS VARCHAR))"
 }
+
 func ticks(series string) string {
 	return "list_transform(" + series + ", lambda o: CAST(o.t AS DOUBLE))"
 }

@@ -75,11 +75,11 @@ func number(list []float64, i int, otherwise float64) float64 {
 	return list[i]
 }
 
-func text(list []string, i int) string {
-	if i >= len(list) {
+func first(list []string) string {
+	if len(list) == 0 {
 		return ""
 	}
-	return list[i]
+	return list[0]
 }
 
 // square says whether work in the size of n times m is too much.

@@ -47,10 +47,10 @@ func damerau(ctx context.Context, args Args) ([]float64, error) {
 	d := make([]int32, (len(a)+2)*wide)
 	d[0] = most
 	for i := range len(a) + 1 {
-		d[(i+1)*wide], d[(i+1)*wide+1] = most, int32(i) //nolint:gosec // bounded above
+		d[(i+1)*wide], d[(i+1)*wide+1] = most, int32(i)
 	}
 	for j := range len(b) + 1 {
-		d[j+1], d[wide+j+1] = most, int32(j) //nolint:gosec // bounded above
+		d[j+1], d[wide+j+1] = most, int32(j)
 	}
 	last := map[string]int{} // the row where a text of a was last
 	for i := 1; i <= len(a); i++ {

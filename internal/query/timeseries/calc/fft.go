@@ -13,7 +13,7 @@ import (
 // imaginary part, one after the other. The inverse one is divided by the length.
 func fftOf(_ context.Context, a Args) ([]float64, error) {
 	inverse := false
-	switch kind := strings.ToLower(text(a.Texts[0], 0)); kind {
+	switch kind := strings.ToLower(first(a.Texts[0])); kind {
 	case "forward", "f":
 	case "inverse", "i":
 		inverse = true
@@ -39,7 +39,7 @@ func fft(x []complex128, inverse bool) []complex128 {
 		powerOfTwo(x, inverse)
 		return x
 	}
-	m := 1 << bits.Len(uint(2*n)) //nolint:gosec // at most MaxObservations
+	m := 1 << bits.Len(uint(2*n))
 	chirp := make([]complex128, n)
 	sign := -1.0
 	if inverse {
@@ -79,7 +79,7 @@ func powerOfTwo(x []complex128, inverse bool) {
 	if n < 2 {
 		return
 	}
-	shift := 64 - bits.Len(uint(n-1)) //nolint:gosec // positive
+	shift := 64 - bits.Len(uint(n-1))
 	for i := range x {
 		if j := int(bits.Reverse64(uint64(i)) >> shift); i < j { //nolint:gosec // below n
 			x[i], x[j] = x[j], x[i]

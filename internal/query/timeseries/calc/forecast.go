@@ -19,7 +19,7 @@ func forecast(ctx context.Context, a Args) ([]float64, error) {
 	if n < 0 || n > maxAhead {
 		return nil, fmt.Errorf("TS_FORECAST: %d observations: want 0 to %d", n, maxAhead)
 	}
-	m, err := fit(ctx, a.Numbers[0], text(a.Texts[0], 0), a.Numbers[1])
+	m, err := fit(ctx, a.Numbers[0], first(a.Texts[0]), a.Numbers[1])
 	if m == nil || err != nil {
 		return nil, err
 	}
@@ -28,7 +28,7 @@ func forecast(ctx context.Context, a Args) ([]float64, error) {
 
 // fitted is what a model says of each observation from those before it.
 func fitted(ctx context.Context, a Args) ([]float64, error) {
-	m, err := fit(ctx, a.Numbers[0], text(a.Texts[0], 0), a.Numbers[1])
+	m, err := fit(ctx, a.Numbers[0], first(a.Texts[0]), a.Numbers[1])
 	if m == nil || err != nil {
 		return nil, err
 	}

@@ -26,7 +26,7 @@ func curve(ctx context.Context, a Args) ([]float64, error) {
 	}
 	fill := number(a.Numbers[3], 0, math.NaN())
 	shape := line
-	if text(a.Texts[0], 0) == "spline" {
+	if first(a.Texts[0]) == "spline" {
 		shape = spline
 	}
 	n := min(len(ticks), len(values))

@@ -10,7 +10,7 @@ import (
 // match looks for a pattern in a series of texts (texts, pattern, matcher,
 // threshold) and returns the places of what matches, counted from 1, or none.
 func match(ctx context.Context, a Args) ([]float64, error) {
-	series, pattern, name := a.Texts[0], a.Texts[1], text(a.Texts[2], 0)
+	series, pattern, name := a.Texts[0], a.Texts[1], first(a.Texts[2])
 	least := number(a.Numbers[0], 0, 0)
 	if !(least >= 0 && least <= 1) {
 		return nil, fmt.Errorf("TS_MATCH: threshold %v: want 0 to 1", least)

@@ -4,26 +4,20 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 )
 
-// leastSquares returns the coefficients of the columns that come nearest to y,
-// and the sum of squares that is left. Columns that follow from others have
-// the coefficient zero.
-func leastSquares(columns [][]float64, y []float64) (coefficients []float64, rest float64) {
-	// Householder's way would be no better here: modified Gram-Schmidt with a second pass.
-	k := len(columns)
-	q := make([][]float64, 0, k)
-	r := make([][]float64, k)
-	used := make([]int, 0, k)
-	residual := append([]float64(nil), y...)
-	for c, column := range columns {
+// leastSquares returns the sum of squares of y that no mixture of the columns
+// explains. A column that follows from others changes nothing.
+func leastSquares(columns [][]float64, y []float64) float64 {
+	q := make([][]float64, 0, len(columns))
+	rest := append([]float64(nil), y...)
+	for _, column := range columns {
 		v := append([]float64(nil), column...)
 		before := math.Sqrt(dot(v, v))
-		r[c] = make([]float64, len(q)+1)
-		for range 2 {
-			for i, u := range q {
+		for range 2 { // Gram and Schmidt, twice for what rounding leaves
+			for _, u := range q {
 				p := dot(u, v)
-				r[c][i] += p
 				for j := range v {
 					v[j] -= p * u[j]
 				}
@@ -31,31 +25,18 @@ func leastSquares(columns [][]float64, y []float64) (coefficients []float64, res
 		}
 		length := math.Sqrt(dot(v, v))
 		if length <= 1e-10*before || length == 0 {
-			r[c] = nil
 			continue
 		}
 		for j := range v {
 			v[j] /= length
 		}
-		r[c][len(q)] = length
-		q, used = append(q, v), append(used, c)
-	}
-	onto := make([]float64, len(q))
-	for i, u := range q {
-		onto[i] = dot(u, residual)
-		for j := range residual {
-			residual[j] -= onto[i] * u[j]
+		q = append(q, v)
+		p := dot(v, rest)
+		for j := range rest {
+			rest[j] -= p * v[j]
 		}
 	}
-	coefficients = make([]float64, k)
-	for i := len(used) - 1; i >= 0; i-- {
-		sum := onto[i]
-		for j := i + 1; j < len(used); j++ {
-			sum -= r[used[j]][i] * coefficients[used[j]]
-		}
-		coefficients[used[i]] = sum / r[used[i]][i]
-	}
-	return coefficients, dot(residual, residual)
+	return dot(rest, rest)
 }
 
 func dot(a, b []float64) float64 {
@@ -95,16 +76,16 @@ func granger(ctx context.Context, a, b []float64, lags int) ([]float64, error) {
 	for l := 1; l <= lags; l++ {
 		own = append(own, b[lags-l:lags-l+n])
 	}
-	both := own[:len(own):len(own)]
+	both := slices.Clip(own)
 	for l := 1; l <= lags; l++ {
 		both = append(both, a[lags-l:lags-l+n])
 	}
 	y := b[lags : lags+n]
-	_, restricted := leastSquares(own, y)
+	restricted := leastSquares(own, y)
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	_, free := leastSquares(both, y)
+	free := leastSquares(both, y)
 	mean, _ := moments(y)
 	total := 0.0
 	for _, v := range y {

@@ -1,0 +1,124 @@
+package lake
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// TestImportFromABucketInTrouble: what the bucket does not give is not imported
+// by half, what it gives is, and the next import brings the rest, exactly once.
+func TestImportFromABucketInTrouble(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		// answer serves a request for an object itself, or leaves it to the bucket.
+		// n is its number, from 1.
+		answer func(w http.ResponseWriter, r *http.Request, n int64) bool
+		whole  bool // the first import brings all
+	}{
+		{"throttles", func(w http.ResponseWriter, _ *http.Request, n int64) bool {
+			if n%3 == 1 { // minio-go comes again
+				w.Header().Set("Content-Type", "application/xml")
+				w.WriteHeader(http.StatusServiceUnavailable)
+				_, _ = w.Write([]byte(`<Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>`))
+				return true
+			}
+			return false
+		}, true},
+		{"loses an object midway", func(w http.ResponseWriter, r *http.Request, _ int64) bool {
+			if strings.HasSuffix(r.URL.Path, lostSuffix) {
+				w.Header().Set("Content-Type", "application/xml")
+				w.WriteHeader(http.StatusNotFound)
+				_, _ = w.Write([]byte(`<Error><Code>NoSuchKey</Code></Error>`))
+				return true
+			}
+			return false
+		}, false},
+		{"breaks off an object", func(w http.ResponseWriter, r *http.Request, _ int64) bool {
+			if strings.HasSuffix(r.URL.Path, lostSuffix) {
+				w.Header().Set("Content-Length", "100000")
+				w.Header().Set("Last-Modified", time.Now().UTC().Format(http.TimeFormat))
+				w.Header().Set("Etag", `"x"`)
+				_, _ = w.Write([]byte("\x1f\x8b\x08"))
+				return true
+			}
+			return false
+		}, false},
+		{"denies an object", func(w http.ResponseWriter, r *http.Request, _ int64) bool {
+			if strings.HasSuffix(r.URL.Path, lostSuffix) {
+				w.WriteHeader(http.StatusForbidden)
+				return true
+			}
+			return false
+		}, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			ctx := context.Background()
+			in := t.TempDir()
+			written := generate(t, in, "ibm", traffic(600))
+			var trouble atomic.Bool
+			var n atomic.Int64
+			s, _ := newS3(t, "", func(next http.Handler) http.Handler {
+				return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					if trouble.Load() && r.Method == http.MethodGet && strings.HasSuffix(r.URL.Path, ".gz") && tt.answer(w, r, n.Add(1)) {
+						return
+					}
+					next.ServeHTTP(w, r)
+				})
+			})
+			dir := NewDir(in)
+			for o, err := range dir.List(ctx, "", "") {
+				if err != nil {
+					t.Fatal(err)
+				}
+				put(t, s, o.Key, get(t, dir, o.Key))
+			}
+			l := newLake(t)
+			trouble.Store(true)
+			sum, err := l.Import(ctx, Source{Name: "bucket", Store: s}, nil)
+			if tt.whole != (err == nil) || tt.whole != (sum.Rows == written.Records) || sum.Rows == 0 {
+				t.Errorf("first import: %+v, %v; written were %d", sum, err, written.Records)
+			}
+			trouble.Store(false)
+			if sum, err := l.Import(ctx, Source{Name: "bucket", Store: s}, nil); err != nil {
+				t.Errorf("second import: %+v, %v", sum, err)
+			}
+			unique(t, all(t, l), written.Records, true)
+		})
+	}
+}
+
+// lostSuffix ends the key of an object that traffic always makes.
+const lostSuffix = "00000000.gz"
+
+// TestBucketThatNeverAnswers: an import ends with its context and leaves nothing.
+func TestBucketThatNeverAnswers(t *testing.T) {
+	reached := make(chan struct{}, 100)
+	s, _ := newS3(t, "", func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.Method == http.MethodGet && strings.HasSuffix(r.URL.Path, ".gz") {
+				reached <- struct{}{}
+				<-r.Context().Done()
+				return
+			}
+			next.ServeHTTP(w, r)
+		})
+	})
+	put(t, s, "ibm/00000000.gz", "x")
+	l := newLake(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	go func() {
+		<-reached
+		cancel()
+	}()
+	if sum, err := l.Import(ctx, Source{Name: "bucket", Store: s}, nil); err == nil || sum.Rows != 0 {
+		t.Errorf("Import = %+v, %v; want an error", sum, err)
+	}
+	if files, err := l.Files(t.Context(), FlowTable, time.Time{}, time.Time{}); err != nil || len(files.List) != 0 {
+		t.Errorf("%+v, %v; want no files", files, err)
+	}
+}
