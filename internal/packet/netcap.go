@@ -22,6 +22,8 @@ type netcapSeries struct {
 	headers  [layers]netcapHeader // shortcuts into families and sizes
 	key      []byte
 	labels   []string
+	msg      []byte      // that of the record at hand
+	taken    ncap.Record // msg taken apart
 }
 
 type netcapFamily struct {
@@ -169,18 +171,18 @@ func (s *netcapSeries) message(rec Record) {
 	if c, is := rec.(*Connection); !ok || is && !c.Ended {
 		return // one that goes on is counted when it ends
 	}
-	s.own(n.ncap(nil))
+	s.own(n.ncap(s.msg[:0]))
 	if p, ok := rec.(ncapPair); ok {
-		s.own(p.ncapToo(nil))
+		s.own(p.ncapToo(s.msg[:0]))
 	}
 }
 
 // own counts a message that was made here.
 func (s *netcapSeries) own(t ncap.Type, msg []byte) {
-	var r ncap.Record
-	if schema := s.schemas[t]; schema != nil && schema.Parse(msg, &r) == nil {
+	s.msg = msg
+	if schema := s.schemas[t]; schema != nil && schema.Parse(msg, &s.taken) == nil {
 		before := s.records[t]
-		s.record(&r)
+		s.record(&s.taken)
 		s.records[t] = before // it was not read
 	}
 }
