@@ -69,7 +69,7 @@ func check(folder string) error {
 		need = append(need, i.Path)
 	}
 	for _, name := range need {
-		if info, err := os.Stat(filepath.Join(folder, name)); name == "" || err != nil || info.IsDir() || info.Size() == 0 {
+		if info, err := os.Stat(filepath.Join(folder, name)); name == "" || err != nil || info.IsDir() || info.Size() == 0 { //nolint:gosec // make names the folder
 			no("%q is missing or empty", name)
 		}
 	}
@@ -79,7 +79,7 @@ func check(folder string) error {
 	if found, _ := filepath.Glob(filepath.Join(folder, d.Executable+"_*_*")); d.Backend && len(found) == 0 { // the pattern is valid
 		no("no executable %s_OS_ARCH", d.Executable)
 	}
-	err = filepath.WalkDir(folder, func(name string, e fs.DirEntry, err error) error {
+	err = filepath.WalkDir(folder, func(name string, e fs.DirEntry, err error) error { //nolint:gosec // make names the folder
 		switch {
 		case err != nil:
 			return err
