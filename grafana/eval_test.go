@@ -17,16 +17,7 @@ import (
 // hosts give them, each growing by one every 15 s. A join that is ambiguous with two
 // hosts, or that matches nothing, parses well and shows only here.
 func TestPanelsShowData(t *testing.T) {
-	suite, err := promqltest.NewLazyLoader(twoHosts(t), promqltest.LazyLoaderOpts{EnableAtModifier: true, EnableNegativeOffset: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer suite.Close()
-	now := time.Unix(0, 0).UTC().Add(10 * time.Minute)
-	suite.WithSamplesTill(now, func(e error) { err = e })
-	if err != nil {
-		t.Fatal(err)
-	}
+	suite, now := loaded(t)
 	forEach(t, func(t *testing.T, _ []byte, d dashboard) {
 		for _, p := range d.allPanels() {
 			for _, tg := range p.Targets {
@@ -47,6 +38,22 @@ func TestPanelsShowData(t *testing.T) {
 			}
 		}
 	})
+}
+
+// loaded is a loader with the series of two hosts, up to now.
+func loaded(t *testing.T) (suite *promqltest.LazyLoader, now time.Time) {
+	t.Helper()
+	suite, err := promqltest.NewLazyLoader(twoHosts(t), promqltest.LazyLoaderOpts{EnableAtModifier: true, EnableNegativeOffset: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = suite.Close() }) // it has no files that could stay
+	now = time.Unix(0, 0).UTC().Add(10 * time.Minute)
+	suite.WithSamplesTill(now, func(e error) { err = e })
+	if err != nil {
+		t.Fatal(err)
+	}
+	return suite, now
 }
 
 func twoHosts(t *testing.T) string {

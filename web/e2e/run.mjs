@@ -28,13 +28,15 @@ async function demo() {
   const file = join(tmpdir(), `oriel-console-${process.pid}.addr`);
   const child = spawn(process.env.ORIEL ?? join(here, '../../bin/oriel'), ['demo', '--dashboards', join(here, 'dashboards'), '--web.listen-address', '127.0.0.1:0', '--web.addr-file', file, '--log.level', 'warn'], { stdio: ['ignore', 'ignore', 'inherit'] });
   const ended = new Promise((resolve) => child.on('exit', resolve));
-  const end = Date.now() + 60e3;
+  const end = Date.now() + 120e3;
   for (;;) {
     if (child.exitCode !== null || Date.now() > end) throw new Error('the demo did not start');
     if (existsSync(file)) {
       const base = `http://${readFileSync(file, 'utf8').trim().split('\n')[0]}`;
       const ok = await fetch(`${base}/-/ready`).then((r) => r.ok, () => false);
-      if (ok) return { base, stop: async () => { child.kill('SIGINT'); await ended; rmSync(file, { force: true }); } };
+      // Some tables come with their first row: a connection that has ended, a detection.
+      const tables = ok ? await fetch(`${base}/api/sql/tables`).then((r) => r.json()).then((v) => v.tables.map((t) => t.name), () => []) : [];
+      if (tables.includes('connection') && tables.includes('alert')) return { base, stop: async () => { child.kill('SIGINT'); await ended; rmSync(file, { force: true }); } };
     }
     await new Promise((r) => setTimeout(r, 200));
   }

@@ -30,7 +30,7 @@ let expected = [];
 let page;
 async function load() {
   page = await context.newPage();
-  page.setDefaultTimeout(15e3);
+  page.setDefaultTimeout(30e3);
   page.on('console', (m) => {
     const from = m.location().url ?? '';
     // Fonts and some icons of Grafana are no part of its packages, and this host keeps no loggers.
@@ -42,7 +42,7 @@ async function load() {
     if (!r.url().startsWith(base) && !/^(data|blob):/.test(r.url())) fail(`${name()}: request to ${r.url()}`);
   });
   await page.goto(base);
-  await page.waitForFunction(() => window.show, undefined, { timeout: 60e3 });
+  await page.waitForFunction(() => window.show, undefined, { timeout: 120e3 });
 }
 
 // open shows a page.

@@ -1,4 +1,5 @@
-// Command pack makes a zip of a folder, with executables marked as such.
+// Command pack makes a zip of a built plug-in, with executables marked as such,
+// if it is as Grafana wants it.
 package main
 
 import (
@@ -24,6 +25,9 @@ func main() {
 }
 
 func pack(folder, to string) (err error) {
+	if err := check(folder); err != nil {
+		return err
+	}
 	out, err := os.Create(to) //nolint:gosec // make names both
 	if err != nil {
 		return err

@@ -4,6 +4,7 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -64,9 +65,9 @@ func TestBundledPanelsAgainstTheDemo(t *testing.T) {
 			if v.Type != "query" || !strings.Contains(string(v.Datasource), "oriel-sql-datasource") || json.Unmarshal(v.Query, &q) != nil {
 				continue
 			}
-			frame := one(t, g, url, map[string]any{"rawSql": q.Query + q.RawSQL, "variables": variables})
-			if frame == nil || frame.Rows() == 0 {
-				t.Errorf("%s: variable %s has no values", file, v.Name)
+			frame, err := one(t, g, url, map[string]any{"rawSql": q.Query + q.RawSQL, "variables": variables})
+			if err != nil || frame.Rows() == 0 {
+				t.Errorf("%s: variable %s has no values: %v", file, v.Name, err)
 				continue
 			}
 			value, _ := frame.Fields[len(frame.Fields)-1].ConcreteAt(0)
@@ -96,22 +97,40 @@ func TestBundledPanelsAgainstTheDemo(t *testing.T) {
 					}
 					target["prev"] = carried
 					asked++
-					frame := one(t, g, url, target)
-					if frame == nil || frame.Rows() == 0 {
-						t.Errorf("%s: panel %q: no rows", filepath.Base(file), p.Title)
+					if rows, why := soon(t, g, url, target); rows == 0 {
+						t.Errorf("%s: panel %q: no rows: %s", filepath.Base(file), p.Title, why)
 					}
 				}
 			}
 		}
 		walk(d.Panels)
 	}
-	if asked < 6 {
+	if asked < 15 {
 		t.Errorf("only %d queries were asked", asked)
 	}
 }
 
+// soon asks until there are rows: a demo that has just begun has yet to see some things.
+func soon(t *testing.T, g *grafana, url string, query map[string]any) (rows int, why string) {
+	t.Helper()
+	for end := time.Now().Add(90 * time.Second); ; time.Sleep(time.Second) {
+		frame, err := one(t, g, url, query)
+		switch {
+		case err != nil:
+			why = err.Error()
+		case frame.Rows() > 0:
+			return frame.Rows(), ""
+		default:
+			why = "an empty answer"
+		}
+		if time.Now().After(end) {
+			return 0, why
+		}
+	}
+}
+
 // one asks one query alone, as an alert rule would.
-func one(t *testing.T, g *grafana, url string, query map[string]any) *data.Frame {
+func one(t *testing.T, g *grafana, url string, query map[string]any) (*data.Frame, error) {
 	t.Helper()
 	text, err := json.Marshal(query)
 	if err != nil {
@@ -120,13 +139,11 @@ func one(t *testing.T, g *grafana, url string, query map[string]any) *data.Frame
 	now := time.Now()
 	answer := ask(t, g, url, map[string]string{"B": string(text)}, now.Add(-6*time.Hour), now)["B"]
 	if answer.GetError() != "" {
-		t.Errorf("%v: %s", query["rawSql"], answer.GetError())
-		return nil
+		return nil, fmt.Errorf("%v: %s", query["rawSql"], answer.GetError())
 	}
 	frames, err := data.UnmarshalArrowFrames(answer.GetFrames())
 	if err != nil || len(frames) != 1 {
-		t.Errorf("%v: %d frames, %v", query["rawSql"], len(frames), err)
-		return nil
+		return nil, fmt.Errorf("%v: %d frames, %w", query["rawSql"], len(frames), err)
 	}
-	return frames[0]
+	return frames[0], nil
 }

@@ -18,8 +18,10 @@ func TestGrafanaReadsWhatTheSDKWouldHaveWritten(t *testing.T) {
 	f := newFakeServer(t, map[string]result{
 		"A": {
 			fields: []arrow.Field{
-				{Name: "time", Type: nanoUTC, Nullable: true}, {Name: "n", Type: arrow.PrimitiveTypes.Int64, Nullable: true},
-				{Name: "x", Type: arrow.PrimitiveTypes.Float64, Nullable: true}, {Name: "x", Type: arrow.BinaryTypes.String, Nullable: true},
+				{Name: "time", Type: nanoUTC, Nullable: true},
+				{Name: "n", Type: arrow.PrimitiveTypes.Int64, Nullable: true},
+				{Name: "x", Type: arrow.PrimitiveTypes.Float64, Nullable: true},
+				{Name: "x", Type: arrow.BinaryTypes.String, Nullable: true},
 				{Name: "ok", Type: arrow.FixedWidthTypes.Boolean, Nullable: true},
 			},
 			rows: [][]any{{at, int64(1), 1.5, "a", true}, {at - 5, int64(math.MaxInt64), math.Inf(1), "", false}, {nil, nil, nil, nil, nil}, {at, int64(2), 2.5, "ü\x00", nil}},

@@ -197,7 +197,7 @@ func (s *chunks) end(ref string, t tail) error {
 	if t.Error != nil {
 		return s.w.WriteError(s.ctx, ref, backend.StatusBadRequest, t.Error)
 	}
-	if !s.sent && s.schema != nil {
+	if !s.sent && s.schema != nil && s.schema.NumFields() > 0 {
 		return s.write(ref, nil) // the columns of an empty answer
 	}
 	s.schema = nil
