@@ -25,7 +25,7 @@ func openDemoFlows(ctx context.Context, dir string, _ *slog.Logger) (demoPart, e
 		}
 		source := filepath.Join(dir, vendor)
 		span := demoFlowHours * time.Hour
-		cfg := demoflows.Config{Seed: uint64(i) + 1, Rows: demoFlowRows, Start: time.Now().Add(-span), Duration: span}
+		cfg := demoflows.Config{Seed: uint64(i) + 1, Rows: demoFlowRows, Start: time.Now().Add(-span), Duration: span, Every: time.Hour}
 		if _, err := demoflows.Write(cfg, vendor, demoflows.Directory(source)); err != nil {
 			return demoPart{}, fmt.Errorf("write flow logs: %w", err)
 		}

@@ -31,6 +31,7 @@ type Config struct {
 	Start    time.Time     // whole hours make the tidiest objects
 	Duration time.Duration // a day if 0
 	Rows     int64         // flows in all
+	Every    time.Duration // what one object of an interface holds, if longer than the vendor's: few flows a day make fewer objects
 }
 
 // Flow is what happened, before a vendor tells it in his own way.

@@ -53,10 +53,19 @@ func (e *ibm) add(f Flow) (int, error) {
 	return 1, nil
 }
 
+// finish is when the window of the last flow ends.
+func (e *ibm) finish() time.Time {
+	last := e.begin
+	if n := len(e.flows); n > 0 {
+		last = e.flows[n-1].Start.Truncate(window)
+	}
+	return last.Add(window)
+}
+
 func (e *ibm) end() error {
 	_, err := fmt.Fprintf(e.w, `{"version":"0.0.1","collector_crn":%q,"attached_endpoint_type":"vnic","network_interface_id":"0717-vnic-%02d","instance_crn":%q,"vpc_crn":%q,`+
 		`"capture_start_time":%q,"capture_end_time":%q,"state":"ok","number_of_flow_logs":%d,"flow_logs":[`,
-		crn("flow-log-collector", 1), e.observer, crn("instance", e.observer), crn("vpc", 1), e.begin.Format(rfc3339), e.begin.Add(window).Format(rfc3339), len(e.flows))
+		crn("flow-log-collector", 1), e.observer, crn("instance", e.observer), crn("vpc", 1), e.begin.Format(rfc3339), e.finish().Format(rfc3339), len(e.flows))
 	for i, f := range e.flows {
 		comma := ","
 		if i == 0 {

@@ -36,7 +36,7 @@ type Stats struct {
 	Records        int64 // of the vendor's: AWS makes two of a flow that was answered
 }
 
-// window is the time whose flows one object of an interface holds.
+// window is the time whose flows one object of an interface holds, unless Config.Every is longer.
 const window = 5 * time.Minute
 
 // maxPerObject is how many flows an object holds at most.
@@ -53,6 +53,7 @@ func Write(c Config, vendor string, create Create) (Stats, error) {
 	if format.span > 0 {
 		span = format.span
 	}
+	span = max(span, c.Every)
 	open := make([]*object, Interfaces())
 	var begin time.Time
 	closeAll := func() error {

@@ -16,7 +16,7 @@ import { dashboardsOf, flowSummary, isAddress, metrics, records, type Known } fr
 // Entity shows all that is known of an address, peer, tunnel, image or name.
 export default function Entity() {
   const { params } = usePlace();
-  const term = (params.get('q') ?? '').trim();
+  const term = (params.get('q') ?? '').trim().slice(0, 200); // addresses of requests have a length
   const state = useDashboardState(undefined);
   const [tick, setTick] = useState(0);
   const range = useMemo(() => rangeOf({ ...state, from: params.get('from') ?? 'now-24h' }, Date.now()), [state.from, state.to, tick]); // eslint-disable-line react-hooks/exhaustive-deps
