@@ -55,7 +55,7 @@ plugin-all: plugin ## for all platforms, packed as Grafana wants it: bin/oriel-s
 	cd grafana/plugin && for os in $(PLUGIN_OS); do for arch in $(PLUGIN_ARCH); do \
 		CGO_ENABLED=0 GOOS=$$os GOARCH=$$arch go build -ldflags '-s -w' -o dist/gpx_oriel_$${os}_$${arch}$$([ $$os = windows ] && echo .exe) ./pkg || exit 1; done; done
 	rm -rf bin/oriel-sql-datasource bin/oriel-sql-datasource.zip && mkdir -p bin && cp -r grafana/plugin/dist bin/oriel-sql-datasource
-	cd bin && go run ../grafana/plugin/pack oriel-sql-datasource oriel-sql-datasource.zip
+	cd grafana/plugin && go run ./pack ../../bin/oriel-sql-datasource ../../bin/oriel-sql-datasource.zip
 
 generate: check-go ## docs/reference, from the program
 	go test ./internal/app -run TestReference -count=1 -update

@@ -38,7 +38,11 @@ func pack(folder, to string) (err error) {
 		if err != nil || d.IsDir() {
 			return err
 		}
-		h := &zip.FileHeader{Name: filepath.ToSlash(name), Method: zip.Deflate}
+		inside, err := filepath.Rel(filepath.Dir(folder), name)
+		if err != nil {
+			return err
+		}
+		h := &zip.FileHeader{Name: filepath.ToSlash(inside), Method: zip.Deflate}
 		h.SetMode(0o644)
 		if strings.HasPrefix(d.Name(), "gpx_") {
 			h.SetMode(0o755)

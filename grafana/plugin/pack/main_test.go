@@ -36,9 +36,9 @@ func built(t *testing.T) string {
 }
 
 func TestPack(t *testing.T) {
-	folder := built(t)
-	t.Chdir(filepath.Dir(folder))
-	if err := pack("oriel-sql-datasource", "out.zip"); err != nil {
+	folder := built(t) // elsewhere: the zip's names begin with the id all the same
+	t.Chdir(t.TempDir())
+	if err := pack(folder, "out.zip"); err != nil {
 		t.Fatal(err)
 	}
 	z, err := zip.OpenReader("out.zip")
