@@ -34,7 +34,7 @@ type Namespace struct {
 	// Interfaces to watch there, by name or pattern; all if empty.
 	Interfaces []string `yaml:"interfaces"`
 	// SocketDir is where userspace daemons of a container have their sockets as
-	// seen from here, like /proc/PID/root/var/run/wireguard. Daemons that share
+	// seen from here, below the root of a process of it in /proc. Daemons that share
 	// this machine's files are in the section's own socket_dir.
 	SocketDir string `yaml:"socket_dir"`
 }

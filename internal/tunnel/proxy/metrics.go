@@ -31,7 +31,7 @@ func (p *Proxy) Collect(_ context.Context, ch chan<- prometheus.Metric) error {
 		took      = desc("request_duration_seconds", "Time from a company's request to the end of its answer, of those that were not refused.", "company")
 		upstream  = desc("upstream_seconds", "Time until Prometheus began to answer, by company.", "company")
 		answers   = desc("upstream_requests_total", "Questions to Prometheus for a company, by result: ok, refused (4xx), error (5xx), timeout, unreachable, or canceled by the client.", "company", "result")
-		turns     = desc("upstream_in_flight", "Requests of all companies that Prometheus is asked for now.")
+		turns     = desc("upstream_in_flight", "Requests of all companies that Prometheus is working on.")
 		turnsMost = desc("upstream_in_flight_limit", "Requests of all companies that Prometheus may be asked for at once. The rest waits.")
 		conns     = desc("connections", "Clients' connections.")
 		connsMost = desc("connections_limit", "Clients' connections allowed.")
