@@ -59,7 +59,11 @@ func capture(cmd *cobra.Command, c packet.Config, logs logFlags) error {
 		return err
 	}
 	packetHeap(c)
-	heapFloor(int64(c.MemoryBudget)*3/4, 30)
+	percent := 20
+	if c.Records.Format == packet.FormatParquet { // rows and row groups come on top of the connections
+		percent = 15
+	}
+	heapFloor(int64(c.MemoryBudget)*3/4, percent)
 	start := time.Now()
 	done := make(chan error, 1)
 	go func() { done <- m.Run(ctx) }()

@@ -18,8 +18,13 @@ func heapFloor(floor int64, percent int) {
 	runtime.AddCleanup(new([64]byte), func(floor int64) { heapFloor(floor, percent) }, floor)
 }
 
+// mostGrowth is the percentage by which a heap may grow at most: the next
+// percentage is set some time after a collection, and until then the heap grows
+// by the one before.
+const mostGrowth = 60
+
 // growth is the percentage by which a heap may grow that has live bytes in use.
 func growth(live, floor int64, percent int) int {
 	live = max(live, 1<<20)
-	return max(int((floor-live)*100/live), percent)
+	return max(min(int((floor-live)*100/live), max(mostGrowth, percent)), percent)
 }

@@ -8,9 +8,9 @@ func TestHeapGrowsToItsFloorAndThenByPercent(t *testing.T) {
 		live, floor int64
 		want        int
 	}{
-		{"nothing in use", 0, 72 << 20, 7100},
-		{"a little", 8 << 20, 72 << 20, 800},
-		{"near the floor", 64 << 20, 72 << 20, 30},
+		{"nothing in use", 0, 72 << 20, 60},
+		{"a little", 8 << 20, 72 << 20, 60},
+		{"near the floor", 50 << 20, 72 << 20, 44},
 		{"above it", 100 << 20, 72 << 20, 30},
 		{"no floor", 8 << 20, 0, 30},
 	} {

@@ -15,9 +15,11 @@ import (
 // packetTable writes the records of one kind to the lake's table of its name.
 type packetTable interface {
 	write(ctx context.Context, r packet.Record) (lost int, err error)
-	send(ctx context.Context) (lost int, err error)
+	compress(ctx context.Context) error
 	flush(ctx context.Context) error
-	held() int // rows that are not safe yet
+	buffered() int   // rows in memory
+	compressed() int // bytes in memory, of rows that are in row groups
+	held() int       // rows that are not safe yet
 }
 
 // rows is the table of one type of record.
@@ -26,16 +28,18 @@ type rows[T any, P interface {
 	packet.Record
 }] struct {
 	writer *lake.Writer[T]
-	batch  []T
 	unsafe int
 }
 
 // What is held of the records of a kind: rows until they are compressed, and
 // bytes until they are written. A dozen kinds come at once, and the memory is for
-// the packets. Compaction makes larger row groups and files of them.
+// the packets: of all kinds together no more is held either. Compaction makes
+// larger row groups and files of them.
 const (
-	packetRows = 8192
-	packetFile = 4 << 20
+	packetRows     = 4096
+	packetFile     = 1 << 20
+	packetAllRows  = 6144
+	packetAllFiles = 3 << 20
 )
 
 func newRows[T any, P interface {
@@ -52,27 +56,15 @@ func (t *rows[T, P]) write(ctx context.Context, r packet.Record) (lost int, err 
 	if !ok {
 		return 1, fmt.Errorf("table %s: a record of type %T", r.Kind(), r)
 	}
-	t.batch = append(t.batch, *row)
-	if len(t.batch) < 256 {
-		return 0, nil
-	}
-	return t.send(ctx)
-}
-
-func (t *rows[T, P]) send(ctx context.Context) (lost int, err error) {
-	n := len(t.batch)
-	if n == 0 {
-		return 0, nil
-	}
-	err = t.writer.Write(ctx, t.batch)
-	clear(t.batch)
-	t.batch = t.batch[:0]
+	err = t.writer.Add(ctx, row)
 	if errors.Is(err, lake.ErrBacklog) {
-		return n, err
+		return 1, err
 	}
-	t.unsafe += n
+	t.unsafe++
 	return 0, err
 }
+
+func (t *rows[T, P]) compress(ctx context.Context) error { return t.writer.Compress(ctx) }
 
 func (t *rows[T, P]) flush(ctx context.Context) error {
 	if t.unsafe == 0 {
@@ -85,7 +77,9 @@ func (t *rows[T, P]) flush(ctx context.Context) error {
 	return err
 }
 
-func (t *rows[T, P]) held() int { return t.unsafe + len(t.batch) }
+func (t *rows[T, P]) buffered() int   { return t.writer.Buffered() }
+func (t *rows[T, P]) compressed() int { return t.writer.Compressed() }
+func (t *rows[T, P]) held() int       { return t.unsafe }
 
 // packetTables makes the table of each kind of record.
 func packetTables(l *lake.Lake) (map[string]packetTable, error) {
@@ -191,16 +185,48 @@ func (o *lakeOutput) Write(ctx context.Context, batch []packet.Record) (lost int
 			err = e // of many, the last will do
 		}
 	}
+	if e := o.shrink(ctx); e != nil {
+		err = e
+	}
 	return lost, err
+}
+
+// shrink sees that all tables together hold no more than they may: the one that
+// holds most compresses its rows, or sends its file.
+func (o *lakeOutput) shrink(ctx context.Context) error {
+	for {
+		rows, bytes := 0, 0
+		var mostRows, mostBytes packetTable
+		for _, t := range o.tables {
+			rows, bytes = rows+t.buffered(), bytes+t.compressed()
+			if mostRows == nil || t.buffered() > mostRows.buffered() {
+				mostRows = t
+			}
+			if mostBytes == nil || t.compressed() > mostBytes.compressed() {
+				mostBytes = t
+			}
+		}
+		var err error
+		switch {
+		case rows > packetAllRows:
+			err = mostRows.compress(ctx)
+		case bytes > packetAllFiles:
+			err = mostBytes.flush(ctx)
+		default:
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
 }
 
 // Flush makes what has been written safe.
 func (o *lakeOutput) Flush(ctx context.Context) (lost int, err error) {
 	for _, t := range o.tables {
-		n, e := t.send(ctx)
-		lost, err = lost+n, errors.Join(err, e, t.flush(ctx))
+		err = errors.Join(err, t.flush(ctx))
 	}
-	return lost, err
+	return 0, err
 }
 
 // Close flushes; what the store does not take now is lost.

@@ -38,11 +38,11 @@ type plainFile[T any] struct {
 }
 
 func (f *plainFile[T]) add(rows []*T) error { return f.builder.Append(f.file, rows) }
-func (f *plainFile[T]) size() int           { return f.file.Data.Len() }
+func (f *plainFile[T]) size() int           { return len(f.file.Data) }
 
 func (f *plainFile[T]) end() ([]byte, error) {
 	err := f.builder.Close(f.file)
-	return f.file.Data.Bytes(), err
+	return f.file.Data, err
 }
 
 // anyFile is of any type that parquet-go knows.

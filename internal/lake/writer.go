@@ -109,8 +109,33 @@ func (w *Writer[T]) Write(ctx context.Context, rows []T) error {
 	return w.own(ctx, slices.Clone(rows), nil)
 }
 
+// Add is Write for one row, which is not copied: it stays as it is from now on.
+func (w *Writer[T]) Add(ctx context.Context, row *T) error {
+	if err := w.ready(); err != nil {
+		return err
+	}
+	return w.added(ctx, 1, w.add(ctx, row))
+}
+
 // own is Write for rows that stay as they are until free is called.
 func (w *Writer[T]) own(ctx context.Context, rows []T, free func()) error {
+	if err := w.ready(); err != nil {
+		return err
+	}
+	if free != nil {
+		w.free = append(w.free, free)
+	}
+	var failed error
+	for i := range rows {
+		if err := w.add(ctx, &rows[i]); err != nil && failed == nil {
+			failed = err
+		}
+	}
+	return w.added(ctx, len(rows), failed)
+}
+
+// ready tells why no row can be taken.
+func (w *Writer[T]) ready() error {
 	if !validTable(w.table) {
 		return fmt.Errorf("write: table %q: not a name of a table", w.table)
 	}
@@ -121,22 +146,23 @@ func (w *Writer[T]) own(ctx context.Context, rows []T, free func()) error {
 	if backlog > maxBacklog {
 		return fmt.Errorf("write %s: %d bytes wait for the store: %w", w.table, backlog, ErrBacklog)
 	}
-	if free != nil {
-		w.free = append(w.free, free)
+	return nil
+}
+
+// add takes a row over, whatever it returns.
+func (w *Writer[T]) add(ctx context.Context, row *T) (err error) {
+	t := w.timeOf(row)
+	h := w.last
+	if h == nil || t.Before(w.lastHour.hour) || !t.Before(w.lastHour.hour.Add(time.Hour)) {
+		h, err = w.hour(ctx, partitionOf(w.table, t))
 	}
-	var failed error
-	for i := range rows {
-		t := w.timeOf(&rows[i])
-		h := w.last
-		if h == nil || t.Before(w.lastHour.hour) || !t.Before(w.lastHour.hour.Add(time.Hour)) {
-			var err error
-			if h, err = w.hour(ctx, partitionOf(w.table, t)); err != nil && failed == nil {
-				failed = err
-			}
-		}
-		h.rows = append(h.rows, ref[T]{t.UnixMicro(), &rows[i]})
-	}
-	w.buffered += len(rows)
+	h.rows = append(h.rows, ref[T]{t.UnixMicro(), row})
+	return err
+}
+
+// added makes row groups when enough has come together. failed is what went wrong before.
+func (w *Writer[T]) added(ctx context.Context, rows int, failed error) error {
+	w.buffered += rows
 	if (w.buffered >= w.hold || len(w.free) >= maxBatches) && failed == nil {
 		failed = w.encodeAll(ctx)
 	}
@@ -297,6 +323,17 @@ func (w *Writer[T]) Flush(ctx context.Context) error {
 
 // Buffered is the number of rows in memory that are not compressed yet.
 func (w *Writer[T]) Buffered() int { return w.buffered }
+
+// Compress makes row groups of the rows in memory, which take less.
+func (w *Writer[T]) Compress(ctx context.Context) error {
+	if err := w.encodeAll(ctx); err != nil {
+		return fmt.Errorf("write %s: %w", w.table, err)
+	}
+	return nil
+}
+
+// Compressed is the bytes of row groups in memory.
+func (w *Writer[T]) Compressed() int { return w.held() }
 
 // Close flushes. The writer can be used again.
 func (w *Writer[T]) Close(ctx context.Context) error { return w.Flush(ctx) }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/orielhq/oriel/internal/packet/enip"
 	"github.com/orielhq/oriel/internal/packet/ncap"
+	"github.com/orielhq/oriel/internal/packet/ntp"
 	"github.com/orielhq/oriel/internal/packet/tls"
 )
 
@@ -88,9 +89,11 @@ func TestAuditRecordsHaveTheirFields(t *testing.T) {
 			"x509", &X509{Flow: f, Subject: "CN=x.org,O=X", Issuer: "O=Y,CN=ca", Names: "x.org,y.org", NotAfter: at.Add(48 * time.Hour), KeyType: "RSA", KeyBits: 2048, SHA256: "ff"},
 			"TLSCertificate SrcIP=192.0.2.2 DstPort=40000 SubjectCommonName=x.org SubjectAltNames=(x.org-y.org) IssuerCommonName=ca IsExpired=false DaysUntilExpiration=2 PublicKeySize=2048 SHA256Fingerprint=ff",
 		},
-		{"sip", &SIP{Flow: f, Method: "REGISTER", Status: 401, Reason: "Unauthorized"}, "SIP Version=2 Method=6 IsResponse=true ResponseCode=401 ResponseStatus=Unauthorized"},
+		{"sip", &SIP{Flow: f, Method: "REGISTER", Status: 401, Reason: "Unauthorized", headers: []string{"to:<sip:a@b>", "cseq:1"}}, "SIP Version=2 Method=6 Headers=(to:<sip:a@b>-cseq:1) IsResponse=true ResponseCode=401 ResponseStatus=Unauthorized"},
 		{"dhcpv6", &DHCP{Flow: f, Version: 6, Type: "REBIND", Hops: 1}, "DHCPv6 MsgType=6 HopCount=1"},
-		{"ntp", &NTP{Flow: f, Version: 4, Mode: "server", PollSeconds: 64, RootDelayNanos: 5e8}, "NTP Mode=4 Poll=6 RootDelay=32768"},
+		{"ntp", &NTP{Flow: f, Version: 4, last: ntp.Packet{
+			Mode: ntp.ModeSymmetricPassive, Poll: -6, RootDelay: 5e8, RootDispersion: 15259, ReferenceID: 0x47505300, Reference: 1 << 63, Origin: 1<<64 - 1, Receive: 3, Transmit: 4,
+		}}, "NTP Mode=2 Poll=-6 RootDelay=32768 RootDispersion=1 ReferenceID=1196446464 ReferenceTimestamp=9223372036854775808 OriginTimestamp=18446744073709551615 ReceiveTimestamp=3 TransmitTimestamp=4"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			name, want, _ := strings.Cut(tt.want, " ")

@@ -28,6 +28,8 @@ type NTP struct {
 	RTTNanos            int64  `parquet:"rtt_ns"`
 	Bytes               uint32 `parquet:"bytes"` // of the messages
 	Extra               uint32 `parquet:"extra"` // bytes of extensions and authentication
+
+	last ntp.Packet // as netcap has it
 }
 
 // Kind is the table.
@@ -75,7 +77,7 @@ func (a *ntpAnalyzer) data(at int64, orig bool, b []byte) bool {
 		a.giveUp()
 		r = &NTP{Flow: a.c.flow(at), Version: p.Version}
 	}
-	r.Mode, r.Leap, r.Stratum = ntp.ModeName(p.Mode), p.Leap, p.Stratum
+	r.Mode, r.Leap, r.Stratum, r.last = ntp.ModeName(p.Mode), p.Leap, p.Stratum, p
 	r.PrecisionLog2, r.RootDelayNanos, r.RootDispersionNanos = int32(p.Precision), int64(p.RootDelay), int64(p.RootDispersion)
 	if p.Poll > 0 && p.Poll <= 17 {
 		r.PollSeconds = 1 << p.Poll

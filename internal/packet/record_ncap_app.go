@@ -1,9 +1,9 @@
 package packet
 
 import (
-	"math/bits"
 	"strconv"
 	"strings"
+	"time"
 
 	"google.golang.org/protobuf/encoding/protowire"
 
@@ -102,22 +102,25 @@ func (r *DHCP) ncap(b []byte) (ncap.Type, []byte) {
 	return ncap.TypeDHCPv4, r.addresses(ncap.String(b, 17, r.Fingerprint), 18)
 }
 
+// ncap is the last message of the exchange, in NTP's own numbers.
 func (r *NTP) ncap(b []byte) (ncap.Type, []byte) {
-	mode := numbered(r.Mode, map[string]int64{"symmetric_active": 1, "symmetric_passive": 2, "client": 3, "server": 4, "broadcast": 5, "control": 6, "private": 7})
-	b = ncap.Int(ncap.Int(r.stamp(b), 2, int64(r.Leap)), 3, int64(r.Version))
-	b = ncap.Int(ncap.Int(b, 4, mode), 5, int64(r.Stratum))
-	if r.PollSeconds > 0 {
-		b = ncap.Int(b, 6, int64(bits.Len64(uint64(r.PollSeconds))-1))
-	}
-	b = ncap.Int(ncap.Int(b, 7, int64(r.PrecisionLog2)), 8, shortTime(r.RootDelayNanos))
-	return ncap.TypeNTP, r.addresses(ncap.Int(b, 9, shortTime(r.RootDispersionNanos)), 16)
+	p := &r.last
+	b = ncap.Int(ncap.Int(r.stamp(b), 2, int64(p.Leap)), 3, int64(r.Version))
+	b = ncap.Int(ncap.Int(b, 4, int64(p.Mode)), 5, int64(p.Stratum))
+	b = ncap.Int(ncap.Int(b, 6, int64(p.Poll)), 7, int64(p.Precision))
+	b = ncap.Int(ncap.Int(b, 8, shortTime(p.RootDelay)), 9, shortTime(p.RootDispersion))
+	b = ncap.Uint(ncap.Uint(b, 10, uint64(p.ReferenceID)), 11, p.Reference)
+	b = ncap.Uint(ncap.Uint(ncap.Uint(b, 12, p.Origin), 13, p.Receive), 14, p.Transmit)
+	return ncap.TypeNTP, r.addresses(b, 16)
 }
 
 // shortTime is NTP's own of 16 bits of seconds and 16 bits behind the point.
-func shortTime(nanos int64) int64 { return int64(uint32(nanos * 65536 / 1e9)) }
+func shortTime(d time.Duration) int64 { return int64(uint32((int64(d)<<16 + 5e8) / 1e9)) }
 
+// ncap has the headers of the request, then those of the answer.
 func (r *SIP) ncap(b []byte) (ncap.Type, []byte) {
-	b = ncap.Int(ncap.Bool(ncap.Int(ncap.Int(r.stamp(b), 2, 2), 3, sipMethodNumber(r.Method)), 5, r.Status != 0), 6, int64(r.Status))
+	b = ncap.Strings(ncap.Int(ncap.Int(r.stamp(b), 2, 2), 3, sipMethodNumber(r.Method)), 4, r.headers)
+	b = ncap.Int(ncap.Bool(b, 5, r.Status != 0), 6, int64(r.Status))
 	return ncap.TypeSIP, r.addresses(ncap.String(b, 7, r.Reason), 8)
 }
 

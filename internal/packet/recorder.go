@@ -26,6 +26,9 @@ type Output interface {
 const (
 	// batchSize is how many records are handed to the output at once.
 	batchSize = 1024
+	// waiting is how many records of files may wait: more only take memory, since
+	// the reader waits with them.
+	waiting = 2 * batchSize
 	// lastFlush is how long the output may take at the end.
 	lastFlush = 20 * time.Second
 )
@@ -64,6 +67,9 @@ type tally struct {
 func newRecorder(cfg Records, out Output, wait bool, log *slog.Logger) *Recorder {
 	r := &Recorder{cfg: cfg, out: out, log: log, wait: wait, more: make(chan struct{}, 1), written: map[string]uint64{}}
 	r.space.L = &r.mu
+	if wait {
+		r.cfg.Queue = min(cfg.Queue, waiting)
+	}
 	if len(cfg.Kinds) > 0 && !slices.Contains(cfg.Kinds, allKinds) {
 		r.wanted = map[string]bool{}
 		for _, k := range cfg.kinds() {

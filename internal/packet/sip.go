@@ -28,6 +28,9 @@ type SIP struct {
 	RingNanos   int64  `parquet:"ring_ns"`     // to the first answer above 100
 	RTTNanos    int64  `parquet:"rtt_ns"`      // to the first answer
 	TotalNanos  int64  `parquet:"total_ns"`    // to the final answer
+
+	headers []string // as netcap has them
+	asked   int      // those of the request
 }
 
 // Kind is the table.
@@ -58,7 +61,7 @@ func sipStatusName(i int) string { return strconv.Itoa(i) + "xx" }
 
 const (
 	maxSIPWaiting = 64
-	sipCost       = 1024
+	sipCost       = 8192 // with its headers, mostly less
 	maxSIPMessage = 64 << 10
 )
 
@@ -150,6 +153,7 @@ func answered(r *SIP, m *sip.Message) {
 	if m.Agent != "" {
 		r.Server = m.Agent
 	}
+	r.headers = append(r.headers[:min(len(r.headers), r.asked)], m.Headers...)
 }
 
 func (a *sipAnalyzer) request(at int64, m *sip.Message) {
@@ -162,6 +166,7 @@ func (a *sipAnalyzer) request(at int64, m *sip.Message) {
 	r := &SIP{
 		Flow: a.c.flow(at), Proto: protoName(a.c.key.proto), Method: m.Method, URI: m.URI, From: m.From, To: m.To,
 		CallID: m.CallID, Sequence: m.Sequence, UserAgent: m.Agent, Contact: m.Contact, Media: m.Media,
+		headers: m.Headers, asked: len(m.Headers),
 	}
 	if m.Method == "ACK" || !a.w.budget.charge(sipCost) { // nobody answers an ACK
 		a.w.emit(r)

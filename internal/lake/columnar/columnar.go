@@ -6,17 +6,16 @@
 package columnar
 
 import (
-	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"reflect"
-	"slices"
+	"runtime"
+	"sync"
 	"unsafe"
 
 	"github.com/klauspost/compress/zstd"
 	"github.com/parquet-go/parquet-go"
-	"github.com/parquet-go/parquet-go/deprecated"
 	"github.com/parquet-go/parquet-go/encoding/thrift"
 	"github.com/parquet-go/parquet-go/format"
 )
@@ -50,7 +49,7 @@ type Builder[T any] struct {
 
 // File is a Parquet file under way. Its bytes are in Data.
 type File struct {
-	Data   bytes.Buffer
+	Data   []byte
 	groups thrift.Slice[format.RowGroup]
 	rows   int64
 }
@@ -62,40 +61,39 @@ func NewBuilder[T any]() (*Builder[T], error) {
 		return nil, fmt.Errorf("%s: %w", typ, ErrUnsupported)
 	}
 	schema := parquet.SchemaOf(*new(T))
-	b := &Builder[T]{}
-	b.schema = append(b.schema, format.SchemaElement{Name: schema.Name(), NumChildren: thrift.New(int32(len(schema.Fields())))}) //nolint:gosec // fields of a struct
-	if len(schema.Fields()) != typ.NumField() {
+	fields := fieldsOf(typ, 0, nil)
+	if len(schema.Fields()) != len(fields) {
 		return nil, fmt.Errorf("%s: %w", typ, ErrUnsupported)
 	}
+	b := &Builder[T]{schema: thrift.Slice[format.SchemaElement]{{Name: schema.Name(), NumChildren: thrift.New(int32(len(fields)))}}} //nolint:gosec // fields of a struct
 	for i, f := range schema.Fields() {
-		c, ok := newColumn(typ.Field(i), f)
+		c, ok := newColumn(fields[i], f)
 		if !ok {
 			return nil, fmt.Errorf("%s: field %s: %w", typ, f.Name(), ErrUnsupported)
 		}
 		b.columns = append(b.columns, c)
-		e := format.SchemaElement{Name: f.Name(), Type: thrift.New(c.physical), RepetitionType: thrift.New(format.Required)}
-		if c.optional {
-			e.RepetitionType.V = format.Optional
+		b.schema = appendElements(b.schema, f.Name(), f)
+		leaf := parquet.Node(f)
+		if c.list {
+			leaf = element(f)
 		}
-		if l := f.Type().LogicalType(); l != nil {
-			e.LogicalType = *l
-		}
-		if t := f.Type().ConvertedType(); t != nil {
-			e.ConvertedType = thrift.New[deprecated.ConvertedType](*t)
-		}
-		b.schema = append(b.schema, e)
-		b.orders = append(b.orders, *f.Type().ColumnOrder())
+		b.orders = append(b.orders, *leaf.Type().ColumnOrder())
 	}
 	var err error
-	b.packer, err = zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1), zstd.WithZeroFrames(true), zstd.WithEncoderCRC(false))
+	b.packer, err = packer()
 	return b, err
 }
 
+// packer is the encoder of all builders, since each takes its memory. Its window
+// is that of a page.
+var packer = sync.OnceValues(func() (*zstd.Encoder, error) {
+	return zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(runtime.GOMAXPROCS(0)), zstd.WithWindowSize(256<<10),
+		zstd.WithLowerEncoderMem(true), zstd.WithZeroFrames(true), zstd.WithEncoderCRC(false))
+})
+
 // NewFile returns an empty file.
 func NewFile() *File {
-	f := &File{}
-	f.Data.WriteString(magic)
-	return f
+	return &File{Data: []byte(magic)}
 }
 
 // Append adds a row group.
@@ -110,7 +108,7 @@ func (b *Builder[T]) Append(f *File, rows []*T) error {
 			b.columns[i].take(pointers, len(rows))
 		}
 	}
-	g := format.RowGroup{NumRows: int64(len(rows)), FileOffset: int64(f.Data.Len()), Ordinal: int16(len(f.groups))} //nolint:gosec // files end long before
+	g := format.RowGroup{NumRows: int64(len(rows)), FileOffset: int64(len(f.Data)), Ordinal: int16(len(f.groups))} //nolint:gosec // files end long before
 	for i := range b.columns {
 		meta, err := b.column(f, &b.columns[i], len(rows))
 		if err != nil {
@@ -129,10 +127,10 @@ func (b *Builder[T]) Append(f *File, rows []*T) error {
 // column writes one column's chunk of a row group.
 func (b *Builder[T]) column(f *File, c *column, rows int) (format.ColumnMetaData, error) {
 	m := format.ColumnMetaData{
-		Type: c.physical, PathInSchema: thrift.Slice[string]{c.name}, NumValues: int64(rows), Codec: format.Zstd,
+		Type: c.physical, PathInSchema: c.path, NumValues: int64(c.entries(rows)), Codec: format.Zstd,
 		Statistics: c.statistics(), Encoding: encodings(c),
 	}
-	begin := int64(f.Data.Len())
+	begin := int64(len(f.Data))
 	put := func(h format.PageHeader, page []byte) error {
 		h.UncompressedPageSize = int32(len(page)) //nolint:gosec // bounded by pageRows and what a row may have
 		b.packed = b.packer.EncodeAll(page, b.packed[:0])
@@ -142,8 +140,7 @@ func (b *Builder[T]) column(f *File, c *column, rows int) (format.ColumnMetaData
 		if err != nil {
 			return err
 		}
-		f.Data.Write(head)
-		f.Data.Write(page)
+		f.append(head, page)
 		m.TotalUncompressedSize += int64(len(head)) + int64(h.UncompressedPageSize)
 		m.TotalCompressedSize += int64(len(head)) + int64(len(page))
 		return nil
@@ -155,37 +152,24 @@ func (b *Builder[T]) column(f *File, c *column, rows int) (format.ColumnMetaData
 			return m, err
 		}
 	}
-	m.DataPageOffset = int64(f.Data.Len())
+	m.DataPageOffset = int64(len(f.Data))
 	step := pageRows
 	if c.distinct() <= 1 || c.nulls == rows {
 		step = rows
 	}
 	for at := 0; at < rows; at += step {
-		n := min(step, rows-at)
+		var entries int
 		var err error
-		if b.pages, err = c.appendPage(b.pages[:0], at, n, rows); err != nil {
+		if b.pages, entries, err = c.appendPage(b.pages[:0], min(step, rows-at)); err != nil {
 			return m, err
 		}
 		if err := put(format.PageHeader{Type: format.DataPage, DataPageHeader: thrift.New(format.DataPageHeader{
-			NumValues: int32(n), Encoding: c.encoding(), DefinitionLevelEncoding: format.RLE, RepetitionLevelEncoding: format.RLE, //nolint:gosec // at most rows
+			NumValues: int32(entries), Encoding: c.encoding(), DefinitionLevelEncoding: format.RLE, RepetitionLevelEncoding: format.RLE, //nolint:gosec // of a row group
 		})}, b.pages); err != nil {
 			return m, err
 		}
 	}
 	return m, nil
-}
-
-// encodings lists, in their order, what a column's pages are made of.
-func encodings(c *column) (list thrift.Slice[format.Encoding]) {
-	list = append(list, c.encoding())
-	if c.dictionary() {
-		list = append(list, format.Plain)
-	}
-	if c.optional {
-		list = append(list, format.RLE)
-	}
-	slices.Sort(list)
-	return list
 }
 
 // Close ends the file: Data is whole then.
@@ -196,8 +180,23 @@ func (b *Builder[T]) Close(f *File) error {
 	if err != nil {
 		return fmt.Errorf("footer: %w", err)
 	}
-	f.Data.Write(foot)
-	f.Data.Write(binary.LittleEndian.AppendUint32(nil, uint32(len(foot)))) //nolint:gosec // some kilobytes
-	f.Data.WriteString(magic)
+	f.append(foot, binary.LittleEndian.AppendUint32(nil, uint32(len(foot))), []byte(magic)) //nolint:gosec // some kilobytes
 	return nil
+}
+
+// fileStep is by how much a file's memory grows at least: an eighth is enough
+// that copying costs little, and doubled there would be much for nothing.
+const fileStep = 16 << 10
+
+func (f *File) append(parts ...[]byte) {
+	n := 0
+	for _, p := range parts {
+		n += len(p)
+	}
+	if cap(f.Data)-len(f.Data) < n {
+		f.Data = append(make([]byte, 0, len(f.Data)+n+max(fileStep, len(f.Data)/8)), f.Data...)
+	}
+	for _, p := range parts {
+		f.Data = append(f.Data, p...)
+	}
 }

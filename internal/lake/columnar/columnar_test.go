@@ -76,7 +76,7 @@ func write[T any](t *testing.T, groups ...[]*T) []byte {
 	if err := b.Close(f); err != nil {
 		t.Fatal(err)
 	}
-	return f.Data.Bytes()
+	return f.Data
 }
 
 // TestParquetGoReadsTheSameRows: another implementation reads what was written.
@@ -150,12 +150,15 @@ func TestFlowsArePlain(t *testing.T) {
 
 func TestOtherTypesAreRefused(t *testing.T) {
 	_, err := NewBuilder[struct {
-		At time.Time `parquet:"at"`
+		At *time.Time `parquet:"at,optional,timestamp"`
 	}]()
 	_, err2 := NewBuilder[struct {
+		List []float64 `parquet:"list,list"`
+	}]()
+	_, err3 := NewBuilder[struct {
 		List []string `parquet:"list"`
 	}]()
-	if !errors.Is(err, ErrUnsupported) || !errors.Is(err2, ErrUnsupported) {
-		t.Fatalf("%v, %v; want ErrUnsupported", err, err2)
+	if !errors.Is(err, ErrUnsupported) || !errors.Is(err2, ErrUnsupported) || !errors.Is(err3, ErrUnsupported) {
+		t.Fatalf("%v, %v, %v; want ErrUnsupported", err, err2, err3)
 	}
 }

@@ -17,10 +17,11 @@ var (
 )
 
 const (
-	maxHead   = 16 << 10
-	maxLines  = 128
-	maxText   = 256
-	maxLength = 1 << 20
+	maxHead    = 16 << 10
+	maxLines   = 128
+	maxHeaders = 32
+	maxText    = 256
+	maxLength  = 1 << 20
 )
 
 // Message is a request or an answer.
@@ -39,6 +40,9 @@ type Message struct {
 	Challenge bool   // authentication is asked for
 	Answered  bool   // authentication is given
 	Media     string // of the SDP body: kinds of media with commas
+	// Headers are "name:value", names in lower case, values without passwords and
+	// credentials.
+	Headers []string
 }
 
 var methods = []string{
@@ -97,7 +101,11 @@ func Parse(b []byte, whole bool) (m Message, n int, err error) {
 		}
 		name, value, ok := bytes.Cut(line, []byte(":"))
 		if ok {
-			m.header(strings.ToLower(string(bytes.TrimSpace(name[:min(len(name), 40)]))), string(bytes.TrimSpace(value)))
+			key, words := strings.ToLower(string(bytes.TrimSpace(name[:min(len(name), 40)]))), string(bytes.TrimSpace(value))
+			m.header(key, words)
+			if len(m.Headers) < maxHeaders {
+				m.Headers = append(m.Headers, text(key)+":"+shown(key, words))
+			}
 		}
 	}
 	body := b[end+sep:]
@@ -188,6 +196,45 @@ func address(s string) string {
 		s = user + host
 	}
 	return text(s)
+}
+
+// shown is a header's value without what is secret in it: of credentials and
+// challenges only the scheme is left, of an address no password.
+func shown(name, value string) string {
+	switch {
+	case strings.Contains(name, "password"), strings.Contains(name, "secret"), strings.Contains(name, "token"),
+		strings.Contains(name, "key"), strings.Contains(name, "cookie"):
+		return ""
+	case strings.Contains(name, "auth"): // www-authenticate, proxy-authorization ...
+		scheme, _, _ := strings.Cut(value, " ")
+		if strings.ContainsAny(scheme, "=,\"") {
+			return ""
+		}
+		return text(scheme)
+	}
+	var b strings.Builder
+	for value = value[:min(len(value), maxHead)]; ; {
+		user, rest, ok := strings.Cut(value, "@")
+		if !ok {
+			break
+		}
+		// user ends with "sip:name:password", or has no password, or is no address.
+		from := 0
+		for _, scheme := range []string{"sips:", "sip:"} {
+			if i := strings.LastIndex(strings.ToLower(user), scheme); i >= 0 {
+				from = i + len(scheme)
+				break
+			}
+		}
+		if i := strings.IndexByte(user[from:], ':'); from > 0 && i >= 0 {
+			user = user[:from+i]
+		}
+		b.WriteString(user)
+		b.WriteByte('@')
+		value = rest
+	}
+	b.WriteString(value)
+	return text(b.String())
 }
 
 // media returns the kinds of an SDP's media.

@@ -2,6 +2,7 @@ package sip
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -21,12 +22,19 @@ func TestParse(t *testing.T) {
 	want := Message{
 		Method: "INVITE", URI: "sip:bob@biloxi.example.com", From: "sip:alice@atlanta.example.com", To: "sip:bob@biloxi.example.com", CallID: "a84b4c76e66710",
 		Sequence: 314159, Agent: "phone/1", Content: "application/sdp", Length: 22, Answered: true, Media: "audio",
+		Headers: []string{
+			"via:SIP/2.0/UDP pc33;branch=z9", `f:"Alice" <sip:alice@atlanta.example.com>;tag=1928301774`, "to:Bob <sip:bob@biloxi.example.com>", "call-id:a84b4c76e66710",
+			"cseq:314159 INVITE", "authorization:Digest", "user-agent:phone/1", "content-type:application/sdp", "content-length:22",
+		},
 	}
 	if diff := cmp.Diff(want, m); diff != "" || err != nil || n != len(invite) {
 		t.Errorf("Parse = %d, %v (-want +got):\n%s", n, err, diff)
 	}
 	m, n, err = Parse([]byte(ok), false)
-	want = Message{Method: "INVITE", Status: 200, Reason: "OK", CallID: "a84b4c76e66710", Sequence: 314159, Agent: "x?", Length: 0}
+	want = Message{
+		Method: "INVITE", Status: 200, Reason: "OK", CallID: "a84b4c76e66710", Sequence: 314159, Agent: "x?", Length: 0,
+		Headers: []string{"cseq:314159 INVITE", "call-id:a84b4c76e66710", "server:x?", "content-length:0"},
+	}
 	if diff := cmp.Diff(want, m); diff != "" || err != nil || n != len(ok)-4 {
 		t.Errorf("Parse = %d, %v (-want +got):\n%s", n, err, diff)
 	}
@@ -49,7 +57,7 @@ func FuzzParse(f *testing.F) {
 		if n > len(b) || (err == nil && n == 0 && whole) {
 			t.Errorf("Parse = %d of %d, %v", n, len(b), err)
 		}
-		for _, s := range []string{m.Method, m.URI, m.Reason, m.From, m.To, m.CallID, m.Agent, m.Contact, m.Content, m.Media} {
+		for _, s := range append(m.Headers, m.Method, m.URI, m.Reason, m.From, m.To, m.CallID, m.Agent, m.Contact, m.Content, m.Media) {
 			if !utf8.ValidString(s) || len(s) > 8*(maxText+1) || strings.ContainsAny(s, "\x00\r\n") {
 				t.Errorf("text %q", s)
 			}
@@ -59,5 +67,32 @@ func FuzzParse(f *testing.F) {
 				t.Errorf("%q has a password", s)
 			}
 		}
+		if len(m.Headers) > maxHeaders {
+			t.Errorf("%d headers", len(m.Headers))
+		}
 	})
+}
+
+// TestHeadersAreShownWithoutSecrets: all headers, names in lower case, and no
+// password, digest or token in them.
+func TestHeadersAreShownWithoutSecrets(t *testing.T) {
+	m, _, err := Parse([]byte("REGISTER sip:example.com SIP/2.0\r\n"+
+		"Via: SIP/2.0/UDP 192.0.2.1:5060;branch=z9\r\n"+
+		"From: \"A\" <sip:alice:hunter2@example.com>;tag=1\r\n"+
+		"To: <sips:alice@example.com>, <SIP:bob:hunter2@example.com:5061>\r\n"+
+		"Authorization: Digest username=\"alice\", response=\"hunter2\"\r\n"+
+		"Proxy-Authorization: hunter2=\r\n"+
+		"X-Api-Key: hunter2\r\n"+
+		"Contact: <sip:192.0.2.1:5060>\r\n"+
+		"Call-ID: 1@host:2\r\n\r\n"), true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{
+		"via:SIP/2.0/UDP 192.0.2.1:5060;branch=z9", `from:"A" <sip:alice@example.com>;tag=1`, "to:<sips:alice@example.com>, <SIP:bob@example.com:5061>",
+		"authorization:Digest", "proxy-authorization:", "x-api-key:", "contact:<sip:192.0.2.1:5060>", "call-id:1@host:2",
+	}
+	if !slices.Equal(m.Headers, want) {
+		t.Errorf("%q; want %q", m.Headers, want)
+	}
 }
