@@ -14,14 +14,15 @@ type mailbag struct {
 	service string
 	upload  bool
 
-	at      int64
-	inHead  bool
-	whole   *file
-	leaf    *file // the part at hand
-	part    mail.Part
-	reader  mail.Reader
-	files   int32 // parts that are files
-	headers func(name, value []byte)
+	at       int64
+	inHead   bool
+	leafOnly bool // it is one part, not a mail
+	whole    *file
+	leaf     *file // the part at hand
+	part     mail.Part
+	reader   mail.Reader
+	files    int32 // parts that are files
+	headers  func(name, value []byte)
 }
 
 // newMail begins a mail; headers may be nil.
@@ -58,7 +59,7 @@ func (m *mailbag) lost() {
 func (m *mailbag) close(at int64, whole bool) {
 	m.at = at
 	m.reader.Close(whole)
-	if m.whole.size > 0 {
+	if m.whole.size > 0 && !m.leafOnly {
 		m.whole.lost = m.whole.lost || !whole
 		m.w.emitFile(at, m.c.flow(at), m.whole, m.service, "message/rfc822", "", m.upload)
 	}

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/orielhq/oriel/internal/proctest"
 )
 
@@ -80,6 +82,67 @@ func TestFilesInMails(t *testing.T) {
 				if m.Attachments != 1 || m.Subject != "report" {
 					t.Errorf("mail %+v", m)
 				}
+			}
+		})
+	}
+}
+
+// TestPartsOfMailsByIMAP: a part that is fetched alone is a file, with the name and
+// the encoding that the mail's structure told; in one piece or in several.
+func TestPartsOfMailsByIMAP(t *testing.T) {
+	file := make([]byte, 3000)
+	for i := range file {
+		file[i] = byte(i * i)
+	}
+	sum := sha256.Sum256(file)
+	var lines strings.Builder
+	for text := base64.StdEncoding.EncodeToString(file); len(text) > 0; text = text[min(76, len(text)):] {
+		lines.WriteString(text[:min(76, len(text))] + "\r\n")
+	}
+	sent := lines.String()
+	structure := fmt.Sprintf("S:* 4 FETCH (UID 9 BODYSTRUCTURE ((\"text\" \"plain\" NIL NIL NIL \"7bit\" 4 1)(\"application\" \"zip\" (\"name\" \"r.zip\") NIL NIL \"base64\" %d NIL (\"attachment\" (\"filename\" \"r.zip\"))) \"mixed\"))\r\na OK\r\n", len(sent))
+	part := func(message, section, from, data string) string {
+		return fmt.Sprintf("S:* %s FETCH (UID 9 BODY[%s]%s {%d}\r\n%s)\r\nb OK done\r\n", message, section, from, len(data), data)
+	}
+	hash := hex.EncodeToString(sum[:])
+	raw := sha256.Sum256([]byte(sent))
+	for name, tt := range map[string]struct {
+		script []string
+		want   []File // name, type, size, hash and completeness
+	}{
+		"whole":   {[]string{structure, part("4", "2", "", sent)}, []File{{Name: "r.zip", Type: "application/zip", Size: 3000, SHA256: hash, Complete: true}}},
+		"text":    {[]string{structure, part("4", "1", "", "text")}, nil},
+		"headers": {[]string{structure, part("4", "2.MIME", "", "Content-Type: x/y\r\n\r\n"), part("4", "HEADER", "", "a: b\r\n\r\n")}, nil},
+		"pieces": {
+			[]string{structure, part("4", "2", "<0>", sent[:1000]), part("4", "2", "<1000>", sent[1000:2501]), part("4", "2", "<2501>", sent[2501:])},
+			[]File{{Name: "r.zip", Type: "application/zip", Size: 3000, SHA256: hash, Complete: true}},
+		},
+		"piece":          {[]string{structure, part("4", "2", "<0>", sent[:1000])}, []File{{Name: "r.zip", Type: "application/zip", Size: 732}}},
+		"later piece":    {[]string{structure, part("4", "2", "<76>", sent[76:])}, []File{{Name: "r.zip", Type: "application/zip", Size: 2943}}},
+		"not described":  {[]string{part("5", "2", "", sent)}, []File{{Size: int64(len(sent)), SHA256: hex.EncodeToString(raw[:]), Complete: true}}},
+		"of two in turn": {[]string{structure, part("4", "2", "<0>", sent[:1000]), part("7", "2", "", sent)}, []File{{Name: "r.zip", Type: "application/zip", Size: 732}, {Size: int64(len(sent)), SHA256: hex.EncodeToString(raw[:]), Complete: true}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w, records := listen()
+			c := newTalker(w, 40000, 143)
+			for _, s := range append([]string{"S:* OK IMAP\r\n"}, tt.script...) {
+				for rest, n := s[2:], 1; rest != ""; n = n*3%1400 + 1 {
+					n = min(n, len(rest))
+					c.script(s[:2] + rest[:n])
+					rest = rest[n:]
+				}
+			}
+			c.bye()
+			w.finish()
+			var got []File
+			for _, f := range of[*File](*records) {
+				got = append(got, File{Name: f.Name, Type: f.Type, Size: f.Size, SHA256: f.SHA256, Complete: f.Complete})
+			}
+			if diff := cmp.Diff(tt.want, got); diff != "" {
+				t.Errorf("files (-want +got):\n%s", diff)
+			}
+			if boxes := of[*Mailbox](*records); len(boxes) != 1 {
+				t.Errorf("%d mailboxes", len(boxes))
 			}
 		})
 	}

@@ -34,6 +34,7 @@ type mailboxAnalyzer struct {
 	tlsTag   string
 	name     []byte // IMAP: what LOGIN said before a literal
 	literal  bool
+	parts    imapParts
 	record   Mailbox
 }
 
@@ -75,7 +76,7 @@ func (a *mailboxAnalyzer) line(at int64, orig bool, line []byte) {
 	switch {
 	case l.inMail:
 		a.mails[side(orig)].line(at, line, l.cut, l.open)
-		if l.mail == 0 {
+		if l.mail == 0 && (orig || !a.pieceEnds(at)) {
 			a.closeMail(at, orig, true)
 		}
 	case a.imap && orig:
@@ -263,11 +264,12 @@ func (a *mailboxAnalyzer) imapReplied(at int64, line []byte) {
 	if n, ok := literal(line); ok {
 		if n > 0 && wholeMail(line) {
 			a.openMail(false, n)
-		} else {
+		} else if part, ok := a.parts.part(line); !ok || n == 0 || !a.openPart(at, part, n) {
 			a.server.skip = n
 		}
 		return
 	}
+	a.parts.fetched(line)
 	tag, rest, _ := bytes.Cut(line, []byte(" "))
 	word, _ := command(rest)
 	switch {
@@ -286,7 +288,11 @@ func (a *mailboxAnalyzer) imapReplied(at int64, line []byte) {
 func (a *mailboxAnalyzer) end(at int64) {
 	a.login.left(a.w, a.c.flow(at), a.record.Service)
 	a.closeMail(at, true, false)
+	if a.mails[side(false)] == a.parts.bag {
+		a.mails[side(false)] = nil
+	}
 	a.closeMail(at, false, false)
+	a.closePart(at, false)
 	if a.first > 0 {
 		a.record.Flow = a.c.flow(a.first)
 		a.first = 0
@@ -300,11 +306,14 @@ func (a *mailboxAnalyzer) end(at int64) {
 func (a *mailboxAnalyzer) gap(at int64, orig bool, n int) {
 	a.dialogue.gap(at, orig, n)
 	m := a.mails[side(orig)]
+	if m == nil && !orig {
+		m = a.parts.bag
+	}
 	if m == nil {
 		return
 	}
 	m.lost()
-	if a.imap && (orig && a.client.mail == 0 || !orig && a.server.mail == 0) {
+	if a.imap && (orig && a.client.mail == 0 || !orig && a.server.mail == 0 && !a.pieceEnds(at)) {
 		a.closeMail(at, orig, false)
 	}
 }

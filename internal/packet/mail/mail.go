@@ -49,6 +49,7 @@ type Reader struct {
 	parts      int
 	inBody     bool
 	inLeaf     bool
+	alone      bool   // the leaf is no part of a mail: no boundary ends it
 	gap        bool   // bytes of the leaf are missing
 	field      []byte // of the header: name, value and continuations
 	fields     int
@@ -222,6 +223,9 @@ func (r *Reader) leave(whole bool) {
 			whole = false // no bytes are encoded so
 		}
 		r.out = r.base64.rest(r.out[:0])
+		r.data()
+	} else if r.alone && r.lineEnd { // no boundary has a part in it
+		r.out = append(r.out[:0], '\r', '\n')
 		r.data()
 	}
 	r.To.End(whole && !r.gap)
