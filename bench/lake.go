@@ -10,10 +10,8 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -27,7 +25,6 @@ import (
 )
 
 const (
-	importRows   = 2_000_000
 	lakeHours    = 48
 	sqlMemory    = 1 << 30
 	sqlThreads   = 2
@@ -37,33 +34,7 @@ const (
 var lakeStart = time.Date(2026, 8, 20, 0, 0, 0, 0, time.UTC)
 
 // lakeRows is 50 M unless ORIEL_BENCH_ROWS says otherwise.
-func lakeRows() int64 {
-	if n, err := strconv.ParseInt(os.Getenv("ORIEL_BENCH_ROWS"), 10, 64); err == nil && n > 0 {
-		return n
-	}
-	return 50_000_000
-}
-
-// imports measures how fast IBM's objects become Parquet.
-func imports(t tools) error {
-	in := filepath.Join(t.dir, "ibm")
-	defer func() { _ = os.RemoveAll(in) }()
-	if out, err := exec.Command(t.oriel, "flows", "generate", "ibm", in, "--rows", strconv.Itoa(importRows), "--start", "2026-08-20").CombinedOutput(); err != nil { //nolint:noctx // it ends by itself
-		return fmt.Errorf("generate: %w: %s", err, out)
-	}
-	to := filepath.Join(t.dir, "imported")
-	defer func() { _ = os.RemoveAll(to) }()
-	fmt.Println("oriel flows import: IBM's JSON.gz to Parquet")
-	cmd := exec.Command(t.oriel, "flows", "import", in, "--lake.dir", to) //nolint:noctx // it ends by itself
-	out, err := cmd.CombinedOutput()
-	if err != nil {
-		return fmt.Errorf("import: %w: %s", err, out)
-	}
-	used := cmd.ProcessState.SystemTime() + cmd.ProcessState.UserTime()
-	rss := cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss / 1024
-	fmt.Printf("%d rows, %.2f s of CPU, %.0f rows per CPU-second, peak RSS %d MB\n\n", importRows, used.Seconds(), importRows/used.Seconds(), rss)
-	return nil
-}
+func lakeRows() int64 { return rowsOr(50_000_000) }
 
 // panel is a query of the dashboard, or several that are one.
 type panel struct {
