@@ -71,6 +71,7 @@ var measurements = []struct {
 	{"probes", probes},
 	{"tenantproxy", tenantProxies},
 	{"neuvector", neuvectors},
+	{"generator", generator},
 	{"imports", imports},
 	{"panels", panels},
 	{"packets", packets},
