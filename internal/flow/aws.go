@@ -335,6 +335,8 @@ func swap(r *Record) {
 	r.OrigInitiatorIP, r.OrigTargetIP = r.OrigTargetIP, r.OrigInitiatorIP
 	r.BytesFromInitiator, r.BytesFromTarget = r.BytesFromTarget, r.BytesFromInitiator
 	r.PacketsFromInitiator, r.PacketsFromTarget = r.PacketsFromTarget, r.PacketsFromInitiator
+	r.CumulativeBytesFromInitiator, r.CumulativeBytesFromTarget = r.CumulativeBytesFromTarget, r.CumulativeBytesFromInitiator
+	r.CumulativePacketsFromInitiator, r.CumulativePacketsFromTarget = r.CumulativePacketsFromTarget, r.CumulativePacketsFromInitiator
 	switch r.Direction {
 	case Inbound:
 		r.Direction = Outbound

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"strings"
 
 	"github.com/parquet-go/parquet-go"
 )
@@ -44,6 +45,7 @@ func (d *decoder) awsParquet(o Object, in io.Reader) (err error) {
 		if len(path) > 1 || len(fields) >= maxFields {
 			return fmt.Errorf("parquet: column %q is not flat", excerpt(name))
 		}
+		name = strings.ReplaceAll(valid([]byte(name)), "_", "-") // in extra as the text format has it
 		fields = append(fields, awsField{name, awsSetter(name)})
 		start = start || name == "start"
 	}

@@ -136,6 +136,7 @@ type decoder struct {
 	no      int64 // of the last record, good or bad
 	strings *interner
 	ibmKeys []ibmKey // of the flow before
+	shape   shape    // of IBM's flows
 }
 
 func (d *decoder) object(o Object) error {

@@ -200,12 +200,16 @@ func (d *decoder) ibmFlows(s *scanner, h *ibmHeader) error {
 			c.space()
 			begin = s.offset()
 			start := c.i
-			bad = d.ibmFlow(c, r)
-			if bad == nil {
+			if bad = nil; d.quick(c, r) {
+				return nil
+			}
+			no := r.RecordNo
+			*r = d.base
+			r.RecordNo, c.i = no, start
+			if bad = d.ibmFlow(c, r); bad == nil {
 				return nil
 			}
 			if errors.Is(bad, errShort) { // it is read again, into an empty row
-				no := r.RecordNo
 				*r = d.base
 				r.RecordNo = no
 			}
@@ -265,6 +269,7 @@ func (d *decoder) ibmRelease(h *ibmHeader) error {
 
 // ibmFlow reads one flow.
 func (d *decoder) ibmFlow(c *cursor, r *Record) error {
+	learn, last := d.shape.learn(), c.i // last is the end of the value before
 	if err := c.expect('{'); err != nil {
 		return err
 	}
@@ -286,12 +291,17 @@ func (d *decoder) ibmFlow(c *cursor, r *Record) error {
 			if err := c.skip(); err != nil {
 				return err
 			}
+			learn = false
 			continue
+		}
+		if learn {
+			d.shape.note(c.b[last:c.i], field)
 		}
 		value, quoted, err := c.scalar()
 		if err != nil {
 			return err
 		}
+		last = c.i
 		if field == ibmOther || !quoted && string(value) == "null" {
 			continue
 		}
@@ -301,6 +311,9 @@ func (d *decoder) ibmFlow(c *cursor, r *Record) error {
 	}
 	if r.StartTime == 0 {
 		return errors.New("no start_time")
+	}
+	if learn {
+		d.shape.learned(c.b[last:c.i])
 	}
 	return nil
 }
@@ -427,6 +440,11 @@ func (d *decoder) ibmNumber(r *Record, field int, value []byte) error {
 	if !ok || n < 0 {
 		return fmt.Errorf("%q is not a whole number", excerpt(value))
 	}
+	return d.ibmSet(r, field, n)
+}
+
+// ibmSet sets a field that is a number.
+func (d *decoder) ibmSet(r *Record, field int, n int64) error {
 	if field <= ibmProtocol {
 		to, limit := &r.InitiatorPort, int64(65535)
 		switch field {

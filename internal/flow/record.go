@@ -105,7 +105,7 @@ type Record struct {
 	CollectorID   string `parquet:"collector_id,optional,dict"`    // IBM's collector_crn
 	EndpointType  string `parquet:"endpoint_type,optional,dict"`   // IBM's attached_endpoint_type
 	RecordType    string `parquet:"record_type,optional,dict"`     // IBM's partition: all, ingress, egress
-	StreamID      string `parquet:"stream_id,optional,dict"`       // IBM's partition
+	StreamID      string `parquet:"stream_id,optional,dict"`       // IBM's partition; the observation domain of NetFlow, the sub-agent of sFlow
 	NumberOfFlows *int32 `parquet:"number_of_flows,optional,dict"` // in the IBM object: number_of_flow_logs
 
 	// Of StartTime, so that a filter on them is exact.

@@ -18,6 +18,7 @@ type interner struct {
 	known map[string]string
 	seed  maphash.Seed
 	ips   []checked // by the hash of the text
+	v4    []quad    // by the hash of the address
 }
 
 // checked is a text and the address that it is. One that is met again replaces
@@ -25,10 +26,19 @@ type interner struct {
 // none is worth keeping.
 type checked struct{ text, ip string }
 
-const maxIPs = 1 << 12 // a power of two
+// quad is an IPv4 address and its text.
+type quad struct {
+	addr uint32
+	text string
+}
+
+const (
+	maxIPs = 1 << 10 // a power of two
+	v4Bits = 12      // of the places for IPv4 addresses
+)
 
 func newInterner() *interner {
-	return &interner{known: map[string]string{}, seed: maphash.MakeSeed(), ips: make([]checked, maxIPs)}
+	return &interner{known: map[string]string{}, seed: maphash.MakeSeed(), ips: make([]checked, maxIPs), v4: make([]quad, 1<<v4Bits)}
 }
 
 func (n *interner) text(b []byte) string {
@@ -48,14 +58,12 @@ func (n *interner) text(b []byte) string {
 
 // ip is text for addresses: what is none gives an error.
 func (n *interner) ip(b []byte) (string, error) {
+	if used, addr := leadingIPv4(b); used > 0 && used == len(b) {
+		return n.ipv4(addr, b), nil
+	}
 	at := &n.ips[maphash.Bytes(n.seed, b)&(maxIPs-1)]
 	if at.text == string(b) && at.ip != "" {
 		return at.ip, nil
-	}
-	if canonicalIPv4(b) {
-		s := string(b)
-		*at = checked{s, s}
-		return s, nil
 	}
 	a, err := netip.ParseAddr(string(b[:min(len(b), 64)]))
 	if err != nil {
@@ -68,29 +76,44 @@ func (n *interner) ip(b []byte) (string, error) {
 	return ip, nil
 }
 
-// canonicalIPv4 tells whether b is four numbers up to 255, without a zero in front, and dots.
-func canonicalIPv4(b []byte) bool {
-	if len(b) < 7 || len(b) > 15 {
-		return false
+// ipv4 is the text of an address that is written as usual.
+func (n *interner) ipv4(addr uint32, text []byte) string {
+	at := &n.v4[addr*0x9e3779b1>>(32-v4Bits)]
+	if at.addr != addr || at.text == "" {
+		*at = quad{addr, string(text)}
 	}
-	dots, n, digits := 0, 0, 0
-	for _, c := range b {
-		switch {
-		case c == '.':
-			if digits == 0 {
-				return false
+	return at.text
+}
+
+// leadingIPv4 reads four numbers up to 255, without a zero in front, and dots. n
+// is how many bytes they take, 0 if they are not there; more may follow.
+func leadingIPv4(b []byte) (n int, addr uint32) {
+	i := 0
+	for part := range 4 {
+		if part > 0 {
+			if i >= len(b) || b[i] != '.' {
+				return 0, 0
 			}
-			dots, n, digits = dots+1, 0, 0
-		case c < '0' || c > '9' || digits > 0 && n == 0:
-			return false
-		default:
-			n, digits = n*10+int(c-'0'), digits+1
-			if n > 255 {
-				return false
-			}
+			i++
 		}
+		if i >= len(b) || b[i]-'0' > 9 {
+			return 0, 0
+		}
+		v := uint32(b[i] - '0')
+		i++
+		for digits := 1; i < len(b) && b[i]-'0' <= 9; digits++ {
+			if digits == 3 || v == 0 {
+				return 0, 0
+			}
+			v = v*10 + uint32(b[i]-'0')
+			i++
+		}
+		if v > 255 {
+			return 0, 0
+		}
+		addr = addr<<8 | v
 	}
-	return dots == 3 && digits > 0
+	return i, addr
 }
 
 // small checks the range of ports, protocols and the like.

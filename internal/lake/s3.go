@@ -18,7 +18,7 @@ import (
 )
 
 const (
-	// idle is how long an answer's first byte may take.
+	// idle is how long an answer's first byte may take, and how long any later one.
 	idle = 30 * time.Second
 	// maxPut is the largest object that is written in one request, as conditional writing demands.
 	maxPut = 5 << 30
@@ -118,6 +118,7 @@ type S3 struct {
 	core   minio.Core
 	bucket string
 	prefix string
+	stall  time.Duration // idle; tests have less time
 }
 
 // NewS3 returns the store in a bucket. It connects when it is used first.
@@ -154,7 +155,7 @@ func NewS3(c S3Config) (*S3, error) {
 	if err != nil {
 		return nil, fmt.Errorf("s3: %w", err)
 	}
-	return &S3{core: minio.Core{Client: client}, bucket: bucket, prefix: prefix}, nil
+	return &S3{core: minio.Core{Client: client}, bucket: bucket, prefix: prefix, stall: idle}, nil
 }
 
 // keys gives the configured keys; a file is read when a request needs it.
@@ -225,11 +226,46 @@ func (s *S3) GetRange(ctx context.Context, key string, offset, n int64) (io.Read
 }
 
 func (s *S3) get(ctx context.Context, key string, o minio.GetObjectOptions) (io.ReadCloser, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
 	body, _, _, err := s.core.GetObject(ctx, s.bucket, s.prefix+key, o)
 	if err != nil {
+		cancel(nil)
 		return nil, fmt.Errorf("get %q: %w", key, s3Error(err))
 	}
-	return body, nil
+	b := &impatient{body: body, ctx: ctx, cancel: cancel, stall: s.stall}
+	b.timer = time.AfterFunc(s.stall, func() { cancel(errStalled) })
+	b.timer.Stop()
+	return b, nil
+}
+
+var errStalled = errors.New("the server stopped in the middle of an object")
+
+// impatient ends the reading of an object of which nothing comes any more: a
+// server, or what lies between, may keep a connection open for ever.
+type impatient struct {
+	body   io.ReadCloser
+	ctx    context.Context //nolint:containedctx // of the request: to end it
+	cancel context.CancelCauseFunc
+	timer  *time.Timer
+	stall  time.Duration
+}
+
+// Read waits for the stall's time at most; what the reader does meanwhile does not count.
+func (b *impatient) Read(p []byte) (int, error) {
+	b.timer.Reset(b.stall)
+	n, err := b.body.Read(p)
+	b.timer.Stop()
+	if err != nil && errors.Is(context.Cause(b.ctx), errStalled) {
+		err = errStalled
+	}
+	return n, err
+}
+
+// Close ends the request.
+func (b *impatient) Close() error {
+	b.timer.Stop()
+	b.cancel(nil)
+	return b.body.Close()
 }
 
 // Put writes an object in one request.

@@ -2,6 +2,7 @@ package lake
 
 import (
 	"context"
+	"errors"
 	"hash/crc32"
 	"net/http"
 	"strings"
@@ -54,6 +55,18 @@ func TestImportFromABucketInTrouble(t *testing.T) {
 			}
 			return false
 		}, false},
+		{stalls, func(w http.ResponseWriter, r *http.Request) bool {
+			if strings.HasSuffix(r.URL.Path, lostSuffix) {
+				w.Header().Set("Content-Length", "100000")
+				w.Header().Set("Last-Modified", time.Now().UTC().Format(http.TimeFormat))
+				w.Header().Set("Etag", `"x"`)
+				_, _ = w.Write([]byte("\x1f\x8b\x08"))
+				_ = http.NewResponseController(w).Flush()
+				<-r.Context().Done()
+				return true
+			}
+			return false
+		}, false},
 		{"denies an object", func(w http.ResponseWriter, r *http.Request) bool {
 			if strings.HasSuffix(r.URL.Path, lostSuffix) {
 				w.WriteHeader(http.StatusForbidden)
@@ -84,10 +97,17 @@ func TestImportFromABucketInTrouble(t *testing.T) {
 			}
 			l := newLake(t)
 			trouble.Store(true)
+			if tt.name == stalls {
+				s.stall = 500 * time.Millisecond
+			}
 			sum, err := l.Import(ctx, Source{Name: "bucket", Store: s}, nil)
 			if tt.whole != (err == nil) || tt.whole != (sum.Rows == written.Records) || sum.Rows == 0 {
 				t.Errorf("first import: %+v, %v; written were %d", sum, err, written.Records)
 			}
+			if tt.name == stalls && (len(sum.Problems) == 0 || !errors.Is(sum.Problems[0], errStalled)) {
+				t.Errorf("problems: %v; want that the server stopped", sum.Problems)
+			}
+			s.stall = idle
 			trouble.Store(false)
 			if sum, err := l.Import(ctx, Source{Name: "bucket", Store: s}, nil); err != nil {
 				t.Errorf("second import: %+v, %v", sum, err)
@@ -99,6 +119,8 @@ func TestImportFromABucketInTrouble(t *testing.T) {
 		t.Error("the bucket has not throttled")
 	}
 }
+
+const stalls = "stalls in the middle of an object"
 
 // lostSuffix ends the key of an object that traffic always makes.
 const lostSuffix = "00000000.gz"

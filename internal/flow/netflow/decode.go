@@ -82,20 +82,30 @@ func (d *Decoder) v5(b []byte, buf *bytes.Buffer, from netip.Addr, rows []flow.R
 	}
 	boot := time.Unix(int64(p.UnixSecs), int64(p.UnixNSecs)).Add(-time.Duration(p.SysUptime) * time.Millisecond)
 	rate := int64(max(1, p.SamplingInterval&0x3fff))
+	sent, stream := headTime(time.Unix(int64(p.UnixSecs), int64(p.UnixNSecs))), strconv.Itoa(int(p.EngineType)<<8|int(p.EngineId))
+	var bad error
 	for i, f := range p.Records {
 		r := base("netflow_v5", from, i)
+		r.Version, r.CaptureStartTime, r.StreamID = "5", sent, stream
 		r.InitiatorIP, r.TargetIP, r.EtherType = ip4(uint32(f.SrcAddr)), ip4(uint32(f.DstAddr)), "IPv4"
 		r.InitiatorPort, r.TargetPort, r.TransportProtocol = new(int32(f.SrcPort)), new(int32(f.DstPort)), new(int32(f.Proto))
 		r.BytesFromInitiator, r.PacketsFromInitiator, r.Sampled = new(int64(f.DOctets)*rate), new(int64(f.DPkts)*rate), rate > 1
 		r.InterfaceID = strconv.Itoa(int(f.Input))
 		tcp(&r, int32(f.TCPFlags))
+		more := extra{nextHop: ip4(uint32(f.NextHop))}
+		more.numbers = [...]int64{outputInterface: int64(f.Output), tos: int64(f.Tos), srcAS: int64(f.SrcAS), dstAS: int64(f.DstAS), srcMask: int64(f.SrcMask), dstMask: int64(f.DstMask), icmpType: 0}
+		if f.Proto == 1 { // routers put type and code where the port is
+			more.set(32, int64(f.DstPort))
+		}
+		r.Extra = more.text()
 		if !timed(&r, boot.Add(time.Duration(f.First)*time.Millisecond), boot.Add(time.Duration(f.Last)*time.Millisecond)) {
-			return rows, fmt.Errorf("record %d: its time makes no sense", i+1)
+			bad = fmt.Errorf("record %d: its time makes no sense", i+1)
+			continue
 		}
 		r.Orient()
 		rows = append(rows, r)
 	}
-	return rows, nil
+	return rows, bad
 }
 
 func ip4(n uint32) string {
@@ -176,120 +186,40 @@ func (s set) rows(sets []any, rows []flow.Record, err error) ([]flow.Record, err
 	return rows, err
 }
 
-// times of a record, of which some come in several ways.
-type times struct{ start, end, boot time.Time }
+// times of a record, of which some come in several ways. seen is the time of an event.
+type times struct{ start, end, seen, boot time.Time }
 
 func (s set) record(r *flow.Record, values []netflow.DataField) error {
-	t := times{boot: s.boot}
-	var uptime [2]int64 // first, last; in ms since the boot
-	flags, sampled := int64(-1), sampler{id: -1}
+	n := notes{times: times{boot: s.boot}, flags: -1, sampled: sampler{id: -1}}
 	for _, v := range values {
-		b, ok := v.Value.([]byte)
-		if !ok {
-			continue
-		}
-		n, isNumber := number(b)
-		if v.PenProvided {
-			if v.Pen == 29305 && isNumber { // the reverse direction, RFC 5103
-				switch v.Type {
-				case 1:
-					r.BytesFromTarget, r.Bidirectional = new(n), true
-				case 2:
-					r.PacketsFromTarget, r.Bidirectional = new(n), true
-				}
-			}
-			continue
-		}
-		switch v.Type {
-		case 8, 27:
-			r.InitiatorIP = address(b)
-		case 12, 28:
-			r.TargetIP = address(b)
-		case 225, 281:
-			r.OrigInitiatorIP = address(b)
-		case 226, 282:
-			r.OrigTargetIP = address(b)
-		}
-		if !isNumber {
-			continue
-		}
-		switch v.Type {
-		case 1:
-			r.BytesFromInitiator = new(n)
-		case 2:
-			r.PacketsFromInitiator = new(n)
-		case 85:
-			r.CumulativeBytesFromInitiator = new(n)
-		case 86:
-			r.CumulativePacketsFromInitiator = new(n)
-		case 231:
-			r.BytesFromInitiator = new(n)
-		case 232:
-			r.BytesFromTarget, r.Bidirectional = new(n), true
-		case 4:
-			r.TransportProtocol = new(int32(n & 0xff))
-		case 6:
-			flags = n
-		case 7:
-			r.InitiatorPort = new(int32(n & 0xffff))
-		case 11:
-			r.TargetPort = new(int32(n & 0xffff))
-		case 10:
-			r.InterfaceID = strconv.FormatInt(n, 10)
-		case 34, 48, 50, 302, 305, 306:
-			sampled.set(v.Type, n)
-		case 61:
-			r.Direction = map[int64]string{0: flow.Inbound, 1: flow.Outbound}[n]
-		case 89:
-			r.Action = map[int64]string{1: flow.Accepted, 2: flow.Rejected}[n>>6]
-		case 233:
-			switch n {
-			case 1, 2, 5:
-				r.Action = flow.Accepted
-			case 3:
-				r.Action = flow.Rejected
-			}
-		case 22:
-			uptime[0] = n
-		case 21:
-			uptime[1] = n
-		case 160:
-			t.boot = time.UnixMilli(n)
-		default:
-			t.set(v.Type, n)
-		}
+		n.value(r, s, v)
 	}
-	return s.finish(r, t, uptime, flags, s.rate(sampled))
+	r.Version, r.StreamID = strconv.Itoa(int(s.version)), strconv.FormatUint(uint64(s.domain), 10)
+	r.CaptureStartTime = headTime(s.sent)
+	return s.finish(r, &n, s.rate(n.sampled))
 }
 
-// set takes the absolute times of IPFIX.
-func (t *times) set(field uint16, n int64) {
-	switch field {
-	case 150:
-		t.start = time.Unix(n, 0)
-	case 151:
-		t.end = time.Unix(n, 0)
-	case 152:
-		t.start = time.UnixMilli(n)
-	case 153:
-		t.end = time.UnixMilli(n)
-	case 154, 156:
-		t.start = ntp(n)
-	case 155, 157:
-		t.end = ntp(n)
+// headTime is when a packet was sent, if its clock is right at all.
+func headTime(t time.Time) flow.Time {
+	if t.Year() < 2000 || t.Year() > 2200 {
+		return 0
 	}
+	return flow.At(t)
 }
 
-// ntp is a time as NTP writes it: seconds since 1900 and a fraction.
-func ntp(n int64) time.Time {
-	const from1900 = 2_208_988_800
-	u := uint64(n) //nolint:gosec // its bits
-	return time.Unix(int64(u>>32)-from1900, int64((u&0xffffffff)*1e9>>32))
-}
-
-func (s set) finish(r *flow.Record, t times, uptime [2]int64, flags, rate int64) error {
+func (s set) finish(r *flow.Record, n *notes, rate int64) error {
 	if r.InitiatorIP == "" && r.TargetIP == "" {
 		return errors.New("no addresses")
+	}
+	n.translated(r)
+	if r.BytesFromInitiator == nil {
+		r.BytesFromInitiator = n.egress[0]
+	}
+	if r.PacketsFromInitiator == nil {
+		r.PacketsFromInitiator = n.egress[1]
+	}
+	if r.VPCID == "" && n.vrf > 0 {
+		r.VPCID = strconv.FormatInt(n.vrf, 10)
 	}
 	if len(r.InitiatorIP) > 0 {
 		r.EtherType = "IPv4"
@@ -299,22 +229,38 @@ func (s set) finish(r *flow.Record, t times, uptime [2]int64, flags, rate int64)
 			}
 		}
 	}
-	if t.start.IsZero() && uptime[0] > 0 && !t.boot.IsZero() && uptime[0] < 1<<32 && uptime[1] < 1<<32 {
-		t.start = t.boot.Add(time.Duration(uptime[0]) * time.Millisecond)
-		t.end = t.boot.Add(time.Duration(uptime[1]) * time.Millisecond)
+	t := n.times
+	if t.start.IsZero() && n.uptime[0] > 0 && !t.boot.IsZero() && n.uptime[0] < 1<<32 && n.uptime[1] < 1<<32 {
+		t.start = t.boot.Add(time.Duration(n.uptime[0]) * time.Millisecond)
+		t.end = t.boot.Add(time.Duration(n.uptime[1]) * time.Millisecond)
 	}
-	if t.start.IsZero() {
-		t.start = s.sent
+	for _, other := range []time.Time{t.seen, s.sent} {
+		if t.start.IsZero() {
+			t.start = other
+		}
+	}
+	if t.end.IsZero() && n.duration > 0 && n.duration < 1<<32 {
+		t.end = t.start.Add(time.Duration(n.duration) * time.Millisecond)
 	}
 	if !timed(r, t.start, t.end) && !timed(r, s.now, s.now) {
 		return errors.New("its time makes no sense")
 	}
-	if flags >= 0 {
-		tcp(r, int32(flags&0xff))
+	if n.flags >= 0 {
+		tcp(r, int32(n.flags&0xff))
 	}
+	if n.began != nil {
+		r.WasInitiated = n.began
+	}
+	if n.ended != nil {
+		r.WasTerminated = n.ended
+	}
+	r.Extra = n.extra.text()
 	if rate > 1 {
 		r.Sampled = true
-		for _, p := range []*int64{r.BytesFromInitiator, r.PacketsFromInitiator, r.BytesFromTarget, r.PacketsFromTarget} {
+		for _, p := range []*int64{
+			r.BytesFromInitiator, r.PacketsFromInitiator, r.BytesFromTarget, r.PacketsFromTarget,
+			r.CumulativeBytesFromInitiator, r.CumulativePacketsFromInitiator, r.CumulativeBytesFromTarget, r.CumulativePacketsFromTarget,
+		} {
 			if p != nil {
 				*p = times64(*p, rate)
 			}

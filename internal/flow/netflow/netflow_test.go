@@ -106,13 +106,16 @@ func TestDecode(t *testing.T) {
 		BytesFromInitiator: new(int64(700)), PacketsFromInitiator: new(int64(5)),
 	}
 	five := started(common, sent.Add(-10*time.Second))
+	common.CaptureStartTime = flow.At(sent)
+	five.Version, five.StreamID, five.CaptureStartTime, five.Extra = "5", "0", flow.At(sent), `{"output_interface":4,"src_mask":24,"dst_mask":24}`
 	five.SourceFormat, five.InterfaceID, five.Sampled, five.WasTerminated, five.TCPFlags = "netflow_v5", "3", true, new(true), new(int32(3))
 	five.BytesFromInitiator, five.PacketsFromInitiator = new(int64(7000)), new(int64(50))
 	nine := started(common, sent.Add(-10*time.Second))
 	nine.SourceFormat, nine.Action, nine.Direction = "netflow_v9", flow.Rejected, flow.Inbound
+	nine.Version, nine.StreamID = "9", "7"
 	ten := started(flow.Record{
 		Provider: flow.NetFlow, SourceFormat: "ipfix", InitiatorIP: "2001:db8::1", TargetIP: "2001:db8::2", InitiatorPort: new(int32(40000)), TargetPort: new(int32(53)), TransportProtocol: new(int32(17)), EtherType: "IPv6",
-		EndTime: flow.At(sent), Observer: "192.0.2.1", RecordNo: 1, BytesFromInitiator: new(int64(70)), BytesFromTarget: new(int64(300)), Bidirectional: true,
+		EndTime: flow.At(sent), CaptureStartTime: flow.At(sent), Version: "10", StreamID: "7", Observer: "192.0.2.1", RecordNo: 1, BytesFromInitiator: new(int64(70)), BytesFromTarget: new(int64(300)), Bidirectional: true,
 	}, sent.Add(-time.Second))
 	// SYN and ACK: the sender is who was called.
 	sampled := started(common, sent)
@@ -120,6 +123,7 @@ func TestDecode(t *testing.T) {
 	sampled.InitiatorIP, sampled.TargetIP, sampled.InitiatorPort, sampled.TargetPort = common.TargetIP, common.InitiatorIP, common.TargetPort, common.InitiatorPort
 	sampled.BytesFromInitiator, sampled.PacketsFromInitiator, sampled.BytesFromTarget, sampled.PacketsFromTarget = nil, nil, new(int64(1_500_000)), new(int64(1000))
 	sampled.EndTime, sampled.TCPFlags = flow.At(sent), new(int32(18))
+	sampled.CaptureStartTime, sampled.Version, sampled.StreamID, sampled.Action, sampled.Direction, sampled.Extra = 0, "5", "0", flow.Accepted, flow.Outbound, `{"output_interface":4}`
 	for _, tt := range []struct {
 		protocol string
 		packet   []byte
@@ -316,7 +320,8 @@ func FuzzDecode(f *testing.F) {
 	for _, p := range [][]byte{v5(), v9(v9Template, v9Data), ipfixPacket(), v9(withLength(1, pack(uint16(257), uint16(4), uint16(4), uint16(1), uint16(4), uint16(34), uint16(4))))} {
 		f.Add(p, v9(v9Data), false)
 	}
-	f.Add(sflowPacket(), sflowPacket(), true)
+	f.Add(sflowPacket(), switched(4), true)
+	f.Add(everything(), everything(), false)
 	f.Fuzz(func(t *testing.T, first, second []byte, isSFlow bool) {
 		d := NewDecoder()
 		for _, p := range [][]byte{first, second} {

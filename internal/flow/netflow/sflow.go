@@ -16,24 +16,20 @@ import (
 
 // sflow makes a row of each sampled packet, its counters multiplied by the sampling rate.
 func (d *Decoder) sflow(b []byte, from netip.Addr, now time.Time, rows []flow.Record) ([]flow.Record, error) {
-	var p sflow.Packet
-	err := sflow.DecodeMessageVersion(bytes.NewBuffer(b), &p)
-	if agent, ok := netip.AddrFromSlice(p.AgentIP); ok {
-		from = agent.Unmap() // a proxy may have sent it on
+	p, err := packetOf(b)
+	if p.agent.IsValid() {
+		from = p.agent // a proxy may have sent it on
 	}
+	stream := strconv.FormatUint(uint64(p.subAgent), 10)
 	no := 0
-	for _, sample := range p.Samples {
-		var records []sflow.FlowRecord
-		var rate, input uint32
-		switch s := sample.(type) {
-		case sflow.FlowSample:
-			records, rate, input = s.Records, s.SamplingRate, s.Input
-		case sflow.ExpandedFlowSample:
-			records, rate, input = s.Records, s.SamplingRate, s.InputIfValue
-		default:
+	for _, each := range p.samples {
+		s, ok := sampleOf(each)
+		if !ok {
 			continue // counters of interfaces
 		}
-		for _, rec := range records {
+		about := flow.Record{}
+		s.describe(&about)
+		for _, rec := range s.records {
 			r := base("sflow_v5", from, no)
 			no++
 			length, ok := uint32(0), false
@@ -49,19 +45,165 @@ func (d *Decoder) sflow(b []byte, from netip.Addr, now time.Time, rows []flow.Re
 				continue // about the switch, or no IP
 			}
 			timed(&r, now, now)
-			n := int64(max(1, rate))
+			n := int64(max(1, s.rate))
 			r.BytesFromInitiator, r.PacketsFromInitiator, r.Sampled = new(times64(int64(length), n)), new(n), true
-			r.InterfaceID = strconv.FormatUint(uint64(input), 10)
+			r.Version, r.StreamID, r.InterfaceID, r.Extra = "5", stream, strconv.FormatUint(uint64(s.input), 10), about.Extra
+			r.Action, r.RejectReason, r.Direction, r.RuleID, r.RuleName = about.Action, about.RejectReason, about.Direction, about.RuleID, about.RuleName
 			r.Orient()
 			rows = append(rows, r)
 		}
 	}
 	if err != nil {
 		err = fmt.Errorf("sflow: %w", err)
-	} else if p.Version != 5 {
-		err = errors.New("sflow: version is unknown")
 	}
 	return rows, err
+}
+
+// packet is an sFlow datagram.
+type packet struct {
+	agent    netip.Addr
+	subAgent uint32
+	samples  []any
+}
+
+// packetOf takes a datagram apart, so that a sample which is damaged, or which
+// only its vendor knows, does not take those behind it along. The error is of the first that is damaged.
+func packetOf(b []byte) (p packet, err error) {
+	cut := errors.New("packet too short")
+	if len(b) < 8 {
+		return p, cut
+	}
+	if version := binary.BigEndian.Uint32(b); version != 5 {
+		return p, fmt.Errorf("version %d is unknown", version)
+	}
+	size := 4
+	switch kind := binary.BigEndian.Uint32(b[4:]); kind {
+	case 1:
+	case 2:
+		size = 16
+	default:
+		return p, fmt.Errorf("address of kind %d", kind)
+	}
+	if len(b) < 8+size+16 {
+		return p, cut
+	}
+	agent, _ := netip.AddrFromSlice(b[8 : 8+size])
+	p.agent = agent.Unmap()
+	b = b[8+size:]
+	p.subAgent = binary.BigEndian.Uint32(b)
+	count := binary.BigEndian.Uint32(b[12:])
+	b = b[16:]
+	for i := range count {
+		if len(b) < 8 {
+			return p, errors.Join(err, fmt.Errorf("%d of %d samples: %w", i, count, cut))
+		}
+		h := sflow.SampleHeader{Format: binary.BigEndian.Uint32(b), Length: binary.BigEndian.Uint32(b[4:])}
+		if int64(h.Length) > int64(len(b)-8) {
+			return p, errors.Join(err, fmt.Errorf("%d of %d samples: %w", i, count, cut))
+		}
+		body := b[8 : 8+h.Length]
+		b = b[8+h.Length:]
+		if h.Format < 1 || h.Format > 5 {
+			continue // a vendor's own, or of a later version
+		}
+		each, serr := decodeSample(h, body)
+		if serr != nil {
+			if err == nil {
+				err = fmt.Errorf("sample %d: %w", i+1, serr)
+			}
+			continue
+		}
+		p.samples = append(p.samples, each)
+	}
+	return p, err
+}
+
+func decodeSample(h sflow.SampleHeader, body []byte) (any, error) {
+	if err := counted(h.Format, body); err != nil {
+		return nil, err
+	}
+	return sflow.DecodeSample(&h, bytes.NewBuffer(body))
+}
+
+// counted refuses a sample that says it has more records than it has bytes: the
+// decoder makes room for so many before it looks for them.
+func counted(format uint32, body []byte) error {
+	at := [...]int{1: 28, 2: 8, 3: 40, 4: 12, 5: 28}[format] // of the number of records
+	if at+4 > len(body) {
+		return nil // the decoder says so
+	}
+	if n := binary.BigEndian.Uint32(body[at:]); int64(n) > int64(len(body)/8) {
+		return fmt.Errorf("%d records in %d bytes", n, len(body))
+	}
+	return nil
+}
+
+// sample is a packet that was chosen, in whichever of the three ways it is told.
+type sample struct {
+	records       []sflow.FlowRecord
+	rate          uint32
+	source        uint32 // the interface that chose it
+	input, output uint32
+	format        uint32 // of output: 0 an interface, 1 none, as it was dropped, 2 several
+}
+
+func sampleOf(each any) (sample, bool) {
+	switch s := each.(type) {
+	case sflow.FlowSample:
+		return sample{s.Records, s.SamplingRate, s.Header.SourceIdValue, s.Input, s.Output & 0x3fffffff, s.Output >> 30}, true
+	case sflow.ExpandedFlowSample:
+		return sample{s.Records, s.SamplingRate, s.Header.SourceIdValue, s.InputIfValue, s.OutputIfValue, s.OutputIfFormat}, true
+	case sflow.DropSample:
+		return sample{s.Records, 1, s.Header.SourceIdValue, s.Input, s.Reason, 1}, true
+	}
+	return sample{}, false
+}
+
+// describe sets what holds for the packet as the switch saw it.
+func (s sample) describe(r *flow.Record) {
+	const unknown = 0x3fffffff
+	var more extra
+	switch {
+	case s.format == 1:
+		r.Action, r.RejectReason = flow.Rejected, "sflow reason "+strconv.FormatUint(uint64(s.output), 10)
+		if text := dropReasons[s.output]; text != "" {
+			r.RejectReason = text
+		}
+	case s.format == 2 || s.output > 0 && s.output != unknown:
+		r.Action = flow.Accepted
+		if s.format == 0 {
+			more.numbers[outputInterface] = int64(s.output)
+		}
+	}
+	switch {
+	case s.source == s.input && s.source > 0:
+		r.Direction = flow.Inbound
+	case s.source == s.output && s.source > 0 && s.format == 0:
+		r.Direction = flow.Outbound
+	}
+	for _, rec := range s.records {
+		switch data := rec.Data.(type) {
+		case sflow.ExtendedACL:
+			r.RuleID, r.RuleName = strconv.FormatUint(uint64(data.Number), 10), name([]byte(data.Name))
+		case sflow.ExtendedSwitch:
+			more.numbers[vlan] = int64(data.SrcVlan)
+		case sflow.ExtendedRouter:
+			more.nextHop, more.numbers[srcMask], more.numbers[dstMask] = address(data.NextHop), int64(data.SrcMaskLen), int64(data.DstMaskLen)
+		case sflow.ExtendedGateway:
+			more.numbers[srcAS] = int64(data.SrcAS)
+			if n := len(data.ASPath); n > 0 {
+				more.numbers[dstAS] = int64(data.ASPath[n-1])
+			}
+		}
+	}
+	r.Extra = more.text()
+}
+
+// dropReasons are those of sFlow version 5 and of its document about dropped packets.
+var dropReasons = map[uint32]string{
+	0: "net unreachable", 1: "host unreachable", 2: "protocol unreachable", 3: "port unreachable", 4: "fragmentation needed", 5: "source route failed", 6: "net unknown", 7: "host unknown", 8: "source host isolated",
+	9: "net prohibited", 10: "host prohibited", 11: "net unreachable for TOS", 12: "host unreachable for TOS", 13: "administratively prohibited", 14: "host precedence violation", 15: "precedence cutoff",
+	256: "unknown", 257: "TTL exceeded", 258: "ACL", 259: "no buffer space", 260: "RED", 261: "traffic shaping", 262: "packet too big", 263: "source MAC is multicast", 264: "VLAN tag mismatch", 265: "ingress VLAN filter", 266: "ingress spanning tree filter",
 }
 
 func sampledIP(r *flow.Record, s sflow.SampledIPBase, kind string) bool {
