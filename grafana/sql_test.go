@@ -162,6 +162,16 @@ func TestFlowPanelsAgreeWithPlainSQL(t *testing.T) {
 		4: "SELECT target_ip, count(*)::DOUBLE FROM raw WHERE action = 'rejected' AND direction = 'I' AND " + during + " GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT 10",
 		5: "SELECT initiator_ip, count(*)::DOUBLE, count(DISTINCT target_ip)::DOUBLE, count(DISTINCT target_port)::DOUBLE FROM raw WHERE action = 'rejected' AND direction = 'I' AND " + during + " GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT 5",
 	}
+	// Per second of each minute, of one of two kinds.
+	rate := func(what, kind, first, second string) string {
+		one := func(value string) string {
+			return "coalesce(sum(" + what + "_from_initiator + " + what + "_from_target) FILTER (WHERE " + kind + " = '" + value + "'), 0)::DOUBLE / 60"
+		}
+		return "SELECT date_trunc('minute', start_time), " + one(first) + ", " + one(second) + " FROM raw WHERE " + during + " GROUP BY 1 ORDER BY 1"
+	}
+	plain[7], plain[8] = rate("bytes", "action", "accepted", "rejected"), rate("packets", "action", "accepted", "rejected")
+	plain[9] = rate("bytes", "direction", "I", "O")
+	plain[10] = "SELECT date_trunc('minute', start_time), sum(bytes_from_initiator + bytes_from_target)::DOUBLE / 60 FROM raw WHERE " + during + " GROUP BY 1 ORDER BY 1"
 	forEach(t, func(t *testing.T, _ []byte, d dashboard) {
 		if d.UID != "oriel-flow-logs" {
 			return

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	"golang.org/x/term"
 
 	"github.com/orielhq/oriel/internal/conf"
@@ -34,9 +36,21 @@ type lakeFlags struct {
 }
 
 func (f *lakeFlags) add(cmd *cobra.Command) {
+	cmd.Flags().SetNormalizeFunc(otherName("lake", "lake.dir"))
 	cmd.Flags().StringVar(&f.config, "config.file", "", "configuration file whose section flows names the lake")
 	cmd.Flags().StringVar(&f.dir, "lake.dir", "", "directory of the lake (default "+lake.Default().Dir+")")
 	f.log.add(cmd)
+}
+
+// otherName lets a flag be called by another name too: the commands about the lake
+// are used in turns, and what one of them calls it the others should know.
+func otherName(other, name string) func(*pflag.FlagSet, string) pflag.NormalizedName {
+	return func(_ *pflag.FlagSet, given string) pflag.NormalizedName {
+		if given == other {
+			given = name
+		}
+		return pflag.NormalizedName(given)
+	}
 }
 
 func (f *lakeFlags) open(cmd *cobra.Command) (*lake.Lake, lake.Config, error) {
@@ -132,9 +146,8 @@ const importGC = 300
 
 func flowsImport(cmd *cobra.Command, l *lake.Lake, source lake.Source) error {
 	ctx, errOut := cmd.Context(), cmd.ErrOrStderr()
-	var p *progress
-	if file, ok := errOut.(*os.File); ok && term.IsTerminal(int(file.Fd())) {
-		p = &progress{w: file, start: time.Now()}
+	p := newProgress(errOut)
+	if p != nil {
 		// Only who watches wants to know how much there is.
 		for o, err := range source.Store.List(ctx, source.Prefix, "") {
 			if err != nil {
@@ -171,18 +184,33 @@ type progress struct {
 	wide  int
 }
 
-// show may be called of a nil progress, and often.
+// newProgress is nil if nobody looks on.
+func newProgress(w io.Writer) *progress {
+	if file, ok := w.(*os.File); ok && term.IsTerminal(int(file.Fd())) {
+		return &progress{w: file, start: time.Now()}
+	}
+	return nil
+}
+
+// show tells how far an import is.
 func (p *progress) show(s lake.Summary) {
+	p.line(func(took float64) string {
+		line := fmt.Sprintf("%d objects, %d rows, %s of %s, %s/s", s.Objects, s.Rows, bytesText(s.Bytes), bytesText(p.total), bytesText(int64(float64(s.Bytes)/took)))
+		if s.Bytes > 0 && p.total > s.Bytes && s.ObjectsKnown == 0 {
+			left := time.Duration(took * float64(p.total-s.Bytes) / float64(s.Bytes) * float64(time.Second))
+			line += ", " + left.Round(time.Second).String() + " left"
+		}
+		return line
+	})
+}
+
+// line may be called of a nil progress, and often. text is told the seconds since the start.
+func (p *progress) line(text func(took float64) string) {
 	if p == nil || time.Since(p.shown) < 100*time.Millisecond {
 		return
 	}
 	p.shown = time.Now()
-	took := time.Since(p.start).Seconds()
-	line := fmt.Sprintf("%d objects, %d rows, %s of %s, %s/s", s.Objects, s.Rows, bytesText(s.Bytes), bytesText(p.total), bytesText(int64(float64(s.Bytes)/took)))
-	if s.Bytes > 0 && p.total > s.Bytes && s.ObjectsKnown == 0 {
-		left := time.Duration(took * float64(p.total-s.Bytes) / float64(s.Bytes) * float64(time.Second))
-		line += ", " + left.Round(time.Second).String() + " left"
-	}
+	line := text(time.Since(p.start).Seconds())
 	_, _ = fmt.Fprintf(p.w, "\r%-*s", p.wide, line)
 	p.wide = len(line)
 }
@@ -226,10 +254,32 @@ func flowsListCommand() *cobra.Command {
 	return cmd
 }
 
+// known refuses a table that the lake does not have.
+func known(ctx context.Context, l *lake.Lake, table string) error {
+	tables, err := l.Tables(ctx)
+	if err != nil {
+		return err
+	}
+	names := make([]string, len(tables))
+	for i, t := range tables {
+		if names[i] = t.Name; t.Name == table {
+			return nil
+		}
+	}
+	if len(names) == 0 {
+		return fmt.Errorf("there is no table %q: the lake is empty", table)
+	}
+	return fmt.Errorf("there is no table %q; there are: %s", table, strings.Join(names, ", "))
+}
+
 func listTables(cmd *cobra.Command, l *lake.Lake) error {
 	tables, err := l.Tables(cmd.Context())
 	if err != nil {
 		return err
+	}
+	if len(tables) == 0 {
+		_, _ = fmt.Fprintln(cmd.ErrOrStderr(), "the lake is empty")
+		return nil
 	}
 	w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
 	_, _ = fmt.Fprintln(w, "TABLE\tFIRST HOUR\tLAST HOUR\tFILES\tSIZE\tCOLUMNS")
@@ -247,6 +297,9 @@ func listTables(cmd *cobra.Command, l *lake.Lake) error {
 }
 
 func listHours(cmd *cobra.Command, l *lake.Lake, table string) error {
+	if err := known(cmd.Context(), l, table); err != nil {
+		return err
+	}
 	w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
 	_, _ = fmt.Fprintln(w, "HOUR\tFILES\tSIZE")
 	for h, err := range l.Hours(cmd.Context(), table) {
@@ -285,8 +338,19 @@ func flowsCompactCommand() *cobra.Command {
 				}
 			}
 			var errs []error
+			for _, table := range args {
+				if err := known(cmd.Context(), l, table); err != nil {
+					return err
+				}
+			}
 			for _, table := range tables {
-				c, err := l.Compact(cmd.Context(), table, time.Now().Add(-old.Std()), nil)
+				p := newProgress(cmd.ErrOrStderr())
+				c, err := l.Compact(cmd.Context(), table, time.Now().Add(-old.Std()), func(c lake.Compaction) {
+					p.line(func(float64) string {
+						return fmt.Sprintf("%s: %d hours, %d files, %d rows, %s", table, c.Hours, c.Before, c.Rows, bytesText(c.Bytes))
+					})
+				})
+				p.end()
 				errs = append(errs, err)
 				_, _ = fmt.Fprintf(cmd.OutOrStdout(), "%s: %d files of %d hours made %d, %d rows, %s read\n", table, c.Before, c.Hours, c.After, c.Rows, bytesText(c.Bytes))
 			}

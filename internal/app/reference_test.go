@@ -24,6 +24,7 @@ import (
 	"github.com/orielhq/oriel/internal/neuvector"
 	"github.com/orielhq/oriel/internal/packet"
 	"github.com/orielhq/oriel/internal/proctest"
+	"github.com/orielhq/oriel/internal/query/timeseries"
 	"github.com/orielhq/oriel/internal/tunnel/probe"
 	"github.com/orielhq/oriel/internal/wireguard"
 	"github.com/orielhq/oriel/rules"
@@ -42,9 +43,24 @@ func TestReference(t *testing.T) {
 		"metrics.md":       metricReference(t),
 		"tables.md":        tableReference(t, docs),
 		"alerts.md":        alertReference(t),
+		"timeseries.md":    seriesReference(),
 	} {
 		proctest.Golden(t, filepath.Join(root, "docs/reference", file), []byte(text))
 	}
+}
+
+// seriesReference lists the time-series functions, from what the rewriter of queries works with.
+func seriesReference() string {
+	var b strings.Builder
+	b.WriteString("# Time-series functions of SQL\n" + generated + "\nWhat they mean, and where they differ from IBM's: [the guide](../guides/sql.md#series).\n\n| | |\n|---|---|\n")
+	for _, g := range timeseries.Catalogue() {
+		fmt.Fprintf(&b, "| %s | `%s` |\n", g.Name, strings.Join(g.Functions, "`, `"))
+	}
+	b.WriteString("\nRefused, with an error that names them:\n\n| | |\n|---|---|\n")
+	for _, name := range slices.Sorted(maps.Keys(timeseries.Refused)) {
+		fmt.Fprintf(&b, "| `%s` | %s |\n", name, inCell(timeseries.Refused[name]))
+	}
+	return b.String()
 }
 
 // inCell makes a text fit a table's cell.

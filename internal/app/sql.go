@@ -9,10 +9,12 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/term"
 
 	"github.com/orielhq/oriel/internal/lake"
 	"github.com/orielhq/oriel/internal/query"
@@ -39,7 +41,8 @@ func sqlCommand() *cobra.Command {
 
 Macros and variables work as in dashboards: $__source is the table of flow logs,
 $__timeFilter the range of --from and --to (or --range), ${name} what --var says.
-The SQL is the argument, a file (-f), or comes through a pipe.`,
+The SQL is the argument, a file (-f), or comes through a pipe; without any of them a terminal asks for it.
+SHOW TABLES and \d list the tables, \d NAME the columns of one, and -o sql shows what the macros make of a query.`,
 		Example: `  oriel sql --range 6h 'SELECT action, count(*) FROM $__source WHERE $__timeFilter GROUP BY action'
   oriel sql --lake oriel-data/lake -o csv 'SELECT * FROM flows LIMIT 10'
   oriel sql --range 1d -o plot 'SELECT $__timeGroup(start_time, 15m, 0) AS time, action, count(*) AS n FROM $__source WHERE $__timeFilter GROUP BY ALL'
@@ -49,15 +52,19 @@ The SQL is the argument, a file (-f), or comes through a pipe.`,
 			if env := os.Getenv("ORIEL_URL"); env != "" && !cmd.Flags().Changed("url") {
 				f.url = env
 			}
+			out := cmd.OutOrStdout()
+			if in, ok := cmd.InOrStdin().(*os.File); ok && len(args) == 0 && f.file == "" && term.IsTerminal(int(in.Fd())) {
+				return (&sqlShell{flags: &f, in: in, out: out, screen: promqlScreenOf(out)}).run(cmd.Context())
+			}
 			text, err := f.text(args, cmd.InOrStdin())
 			if err != nil {
 				return fmt.Errorf("sql: %w", err)
 			}
-			out := cmd.OutOrStdout()
 			return f.run(cmd.Context(), text, out, cmd.ErrOrStderr(), promqlScreenOf(out))
 		},
 	}
 	fl := cmd.Flags()
+	fl.SetNormalizeFunc(otherName("lake.dir", "lake"))
 	fl.StringVar(&f.url, "url", promqlURL, "`address` of the server; also in ORIEL_URL")
 	fl.StringVar(&f.configFile, "http.config.file", "", "`file` with TLS and authentication for the server, as promtool has it")
 	fl.StringVar(&f.lake, "lake", "", "read this `directory` of a lake, without a server")
@@ -71,7 +78,7 @@ The SQL is the argument, a file (-f), or comes through a pipe.`,
 	fl.StringVar(&f.timeColumn, "time-column", "", "`column` with the time of a plot, and of $__timeFilter")
 	fl.StringVar(&f.metricColumn, "metric-column", "", "`column` that names the series of a plot")
 	fl.StringVar(&f.format, "format", "table", "`shape` of the answer: table, time_series (a column for each series) or long")
-	fl.StringVarP(&f.output, "output", "o", "table", "`format`: table, csv, json or plot")
+	fl.StringVarP(&f.output, "output", "o", "table", "`format`: table, vertical (a line for each value), csv, json, plot, or sql (the query without macros)")
 	fl.StringVar(&f.source, "source", query.FlowFlat, "with --lake: the `table` that $__source means")
 	fl.StringVar(&f.dest, "dest", "", "with --lake: the `directory` that INTO $__dest writes to")
 	fl.DurationVar(&f.timeout, "timeout", time.Minute, "how long to wait for the answer")
@@ -94,11 +101,6 @@ func (f *sqlFlags) text(args []string, stdin io.Reader) (string, error) {
 		b, err := os.ReadFile(f.file)
 		return string(b), err
 	}
-	if file, ok := stdin.(*os.File); ok && f.file == "" && len(args) == 0 {
-		if info, err := file.Stat(); err == nil && info.Mode()&os.ModeCharDevice != 0 {
-			return "", errors.New("no SQL: give it as an argument, by --file or through a pipe")
-		}
-	}
 	b, err := io.ReadAll(io.LimitReader(stdin, maxSQLText+1))
 	if len(b) > maxSQLText {
 		return "", fmt.Errorf("more than %d bytes of SQL", maxSQLText)
@@ -111,10 +113,10 @@ func (f *sqlFlags) request(text string) (*query.Request, error) {
 	req := &query.Request{MaxRows: f.maxRows, Variables: map[string]query.Variable{}}
 	from, to := f.from, f.to
 	if f.window != "" {
-		if to != "" {
-			return nil, errors.New("--range goes up to now: use --from with --to")
+		var err error
+		if from, err = before(to, f.window); err != nil {
+			return nil, err
 		}
-		from = "now-" + f.window
 	}
 	if from != "" && to == "" {
 		to = "now"
@@ -153,12 +155,46 @@ func (f *sqlFlags) request(text string) (*query.Request, error) {
 	return req, nil
 }
 
+// before is the time a window before another: a time as RFC 3339 or in
+// milliseconds, now-6h, or now if it is empty.
+func before(to, window string) (string, error) {
+	back, err := query.ParseInterval(window)
+	if err != nil || back.Months > 0 {
+		return "", fmt.Errorf("--range %q: want a duration as 30m, 6h or 7d", window)
+	}
+	if rest, ok := strings.CutPrefix(to, "now-"); ok {
+		more, err := query.ParseInterval(rest)
+		if err != nil || more.Months > 0 {
+			return "", fmt.Errorf("--to %q: want a time, now or now-6h", to)
+		}
+		return fmt.Sprintf("now-%dms", (back.Every + more.Every).Milliseconds()), nil
+	}
+	if to == "" || to == "now" {
+		return fmt.Sprintf("now-%dms", back.Every.Milliseconds()), nil
+	}
+	at, err := time.Parse(time.RFC3339Nano, to)
+	if ms, numeric := strconv.ParseInt(to, 10, 64); numeric == nil {
+		at, err = time.UnixMilli(ms), nil
+	}
+	if err != nil {
+		return "", fmt.Errorf("--to %q: want a time as 2026-08-20T06:00:00Z, now or now-6h", to)
+	}
+	return at.Add(-back.Every).UTC().Format(time.RFC3339Nano), nil
+}
+
+// sqlOutputs are the ways to print an answer.
+var sqlOutputs = []string{"table", "vertical", "csv", "json", "plot", "sql"}
+
 func (f *sqlFlags) run(ctx context.Context, text string, stdout, stderr io.Writer, screen promqlScreen) error {
 	switch {
-	case !slices.Contains([]string{"table", "csv", "json", "plot"}, f.output):
-		return &usageError{fmt.Errorf("sql: --output %q: want table, csv, json or plot", f.output)}
+	case !slices.Contains(sqlOutputs, f.output):
+		return &usageError{fmt.Errorf("sql: --output %q: want %s", f.output, strings.Join(sqlOutputs, ", "))}
 	case f.timeout <= 0 || f.maxRows < 1:
 		return &usageError{errors.New("sql: --timeout and --max-rows: want more than 0")}
+	}
+	text, err := sqlShortcut(text)
+	if err != nil {
+		return fmt.Errorf("sql: %w", err)
 	}
 	req, err := f.request(text)
 	if err != nil {
@@ -181,6 +217,11 @@ func (f *sqlFlags) run(ctx context.Context, text string, stdout, stderr io.Write
 		_, _ = fmt.Fprintf(stderr, "sql: only the first %d rows; --max-rows asks for more\n", len(answer.Rows))
 	}
 	switch f.output {
+	case "sql":
+		_, err := fmt.Fprintln(stdout, strings.TrimSpace(answer.SQL))
+		return err
+	case "vertical":
+		return answer.vertical(stdout, stderr, screen.zone)
 	case "csv":
 		return answer.csv(stdout)
 	case "json":
@@ -240,7 +281,7 @@ func (f *sqlFlags) askLake(ctx context.Context, req *query.Request) (*sqlAnswer,
 	if err != nil {
 		return nil, err
 	}
-	out := &sqlAnswer{Columns: columns}
+	out := &sqlAnswer{Columns: columns, SQL: answers[0].SQL}
 	for rows, err := range batches {
 		if err != nil {
 			return nil, err

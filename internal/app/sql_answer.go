@@ -13,8 +13,8 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
-	"text/tabwriter"
 	"time"
+	"unicode/utf8"
 
 	"github.com/prometheus/common/model"
 
@@ -26,6 +26,7 @@ type sqlAnswer struct {
 	Columns   []query.Column `json:"columns"`
 	Rows      [][]any        `json:"rows"`
 	Truncated bool           `json:"truncated"`
+	SQL       string         `json:"sql"`
 	Error     *query.Fault   `json:"error,omitempty"`
 }
 
@@ -108,26 +109,58 @@ func (a *sqlAnswer) table(stdout, stderr io.Writer, zone *time.Location) error {
 		_, _ = fmt.Fprintln(stderr, "sql: no rows")
 		return nil
 	}
-	var b bytes.Buffer
-	tw := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	lines := make([][]string, 1, len(a.Rows)+1)
+	wide := make([]int, len(a.Columns))
 	for i, c := range a.Columns {
-		if i > 0 {
-			_, _ = fmt.Fprint(tw, "\t")
-		}
-		_, _ = fmt.Fprint(tw, promqlClean(c.Name))
+		lines[0] = append(lines[0], promqlClean(c.Name))
+		wide[i] = utf8.RuneCountInString(lines[0][i])
 	}
-	_, _ = fmt.Fprintln(tw)
 	for _, row := range a.Rows {
+		line := make([]string, len(row))
 		for i, v := range row {
-			if i > 0 {
-				_, _ = fmt.Fprint(tw, "\t")
-			}
-			_, _ = fmt.Fprint(tw, strings.ReplaceAll(a.shown(i, v, "-", zone), "\t", " "))
+			line[i] = strings.ReplaceAll(a.shown(i, v, "-", zone), "\t", " ")
+			wide[i] = max(wide[i], utf8.RuneCountInString(line[i]))
 		}
-		_, _ = fmt.Fprintln(tw)
+		lines = append(lines, line)
 	}
-	if err := tw.Flush(); err != nil {
-		return err
+	var b bytes.Buffer
+	for _, line := range lines {
+		start := b.Len()
+		for i, text := range line {
+			pad := strings.Repeat(" ", wide[i]-utf8.RuneCountInString(text))
+			if kind := a.Columns[i].Kind; kind == query.Int || kind == query.Float {
+				text = pad + text
+			} else {
+				text += pad
+			}
+			if i > 0 {
+				b.WriteString("  ")
+			}
+			b.WriteString(text)
+		}
+		b.Truncate(start + len(bytes.TrimRight(b.Bytes()[start:], " ")))
+		b.WriteByte('\n')
+	}
+	_, err := stdout.Write(b.Bytes())
+	return err
+}
+
+// vertical prints a line for each value: for rows wider than a screen.
+func (a *sqlAnswer) vertical(stdout, stderr io.Writer, zone *time.Location) error {
+	if len(a.Rows) == 0 {
+		_, _ = fmt.Fprintln(stderr, "sql: no rows")
+		return nil
+	}
+	wide := 0
+	for _, c := range a.Columns {
+		wide = max(wide, utf8.RuneCountInString(promqlClean(c.Name)))
+	}
+	var b bytes.Buffer
+	for n, row := range a.Rows {
+		_, _ = fmt.Fprintf(&b, "row %d\n", n+1)
+		for i, v := range row {
+			_, _ = fmt.Fprintf(&b, "%*s  %s\n", wide, promqlClean(a.Columns[i].Name), a.shown(i, v, "-", zone))
+		}
 	}
 	_, err := stdout.Write(b.Bytes())
 	return err

@@ -60,7 +60,7 @@ func TestSQLPrintsTheSameFromServerAndLake(t *testing.T) {
 	}{
 		{[]string{"-o", "csv", "--from", "2026-08-20T00:00:00Z", "--to", "2026-08-20T00:59:59Z", "SELECT count(*) AS n, min(start_time) AS first FROM $__source WHERE $__timeFilter"}, "n,first\n600,2026-08-20T00:00:00Z\n"},
 		{[]string{"-o", "json", "--var", "a=rejected", "--prev", "A=SELECT * FROM flows WHERE action = \"${a}\"", "SELECT count(*) > 0 AS some, 1.5 AS x, NULL AS n FROM $__source_prev(A)"}, "[\n  {\"some\": true, \"x\": 1.5, \"n\": null}\n]\n"},
-		{[]string{"SELECT 'a' AS x, 2 AS longer UNION ALL SELECT 'bb', NULL ORDER BY 1"}, "x   longer\na   2\nbb  -\n"},
+		{[]string{"SELECT 'a' AS x, 2 AS longer UNION ALL SELECT 'bb', NULL ORDER BY 1"}, "x   longer\na        2\nbb       -\n"},
 	} {
 		for _, where := range [][]string{{"--url", srv.URL}, {"--lake", filepath.Join(dir, "lake")}} {
 			out, errs, code := sqlRun(t, append(where, tt.args...)...)

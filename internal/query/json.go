@@ -57,16 +57,25 @@ func (a *Answer) tail(rows int, err error) tail {
 		t.ElapsedMS = float64(a.Result.Elapsed().Microseconds()) / 1000
 	}
 	if err != nil {
-		t.Error = fault(a.place(err))
+		t.Error = fault(err)
 	}
 	return t
 }
 
-// Batches returns the columns and rows of an answer in the format that its query wants.
+// Batches returns the columns and rows of an answer in the format that its query
+// wants. Errors have their place in the query's text, if the engine told one.
 func (a *Answer) Batches(ctx context.Context) (columns []Column, rows func(func([][]any, error) bool), err error) {
 	if a.view == nil {
 		v := &view{}
-		v.columns, v.rows, v.err = a.formatted(ctx)
+		columns, rows, err := a.formatted(ctx)
+		v.columns, v.err = columns, a.place(err)
+		v.rows = func(yield func([][]any, error) bool) {
+			for batch, err := range rows {
+				if !yield(batch, a.place(err)) {
+					return
+				}
+			}
+		}
 		a.view = v
 	}
 	return a.view.columns, a.view.rows, a.view.err

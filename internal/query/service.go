@@ -121,6 +121,9 @@ func (s *Service) Do(ctx context.Context, req *Request) (answers []*Answer, done
 	}
 	for i := range req.Queries {
 		q := &req.Queries[i]
+		if list, ok := shown(q.SQL, g.tables); ok {
+			q.SQL = list
+		}
 		n := &node{Query: q}
 		n.exp, n.err = s.expand(q, req, span, every, g.source, g.tables)
 		g.nodes[q.RefID] = n

@@ -147,7 +147,9 @@ func TestTimeSeriesBeyondSQL(t *testing.T) {
 		{"SELECT ts FROM (SELECT TS_COUNT(ts) AS ts FROM (SELECT 1 AS t, 'x' AS v) USING TIME_SERIES_FORMAT(timetick=\"t\", value=\"v\") IN ts)", `[[1]]`},
 		// A time reference: minutes since noon.
 		{exploded("TIME_SERIES_WITH_TRS(t, 1.0, TS_TRS('PT1M', '1970-01-01T12:00:00Z'))", "(VALUES (0), (2)) x(t)"), `[[43200000,1],[43320000,1]]`},
-		{exploded("TS_WITH_TRS(TIME_SERIES(t, 1.0), TS_TRS_DEFAULT_STARTTIME('PT1M'))", "(VALUES (61000)) x(t)"), `[[60000,1]]`},
+		{exploded("TS_WITH_TRS(TIME_SERIES(t, 1.0), TS_TRS_DEFAULT_STARTTIME('PT1M'))", "(VALUES (2)) x(t)"), `[[120000,1]]`},
+		{exploded("TS_WITH_TRS(TIME_SERIES(t, 1.0), TS_TRS_DEFAULT())", "(VALUES (61001)) x(t)"), `[[61001,1]]`},
+		{exploded("TS_MAP(TS_INNER_JOIN(a, a), TS_EXP_ADD(TS_EXP_ID_INDEX(0), TS_EXP_ID_INDEX(1)))", two), `[[1,2],[2,10],[4,4],[5,12]]`},
 		{exploded("ts", `(SELECT ts FROM (SELECT TIMESTAMP '1970-01-01 12:01:30' AS t, 1.0 AS v) USING TIME_SERIES_FORMAT(timetick="t", value="v", granularity="PT1M", starttime="1970-01-01T12:00:00Z") IN ts)`), `[[43260000,1]]`},
 		// Models: what repeats goes on.
 		{exploded("TS_FORECAST(ts, TS_FORECAST_HWS(4, 2), 3)", season) + "", `[[40000,185],[41000,181],[42000,177]]`},

@@ -1,6 +1,7 @@
 package timeseries
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
@@ -29,6 +30,51 @@ func (s reference) floor(t string) string {
 		return t
 	}
 	return "(" + s.start + " + ((" + t + " - " + s.start + ") // " + s.every + ") * " + s.every + ")"
+}
+
+// count is the time of the tick with a number.
+func (s reference) count(n string) string {
+	if s == unix {
+		return n
+	}
+	return "(" + s.start + " + " + n + " * " + s.every + ")"
+}
+
+// withReference is TS_WITH_TRS(series, reference). A series without a reference has
+// numbers as ticks, which the new one counts; of one that has one each tick
+// becomes that of the new one that it is in.
+func (r *rewriter) withReference(t lex.Token, args [][]lex.Token) (function, [][]lex.Token, error) {
+	s, given, err := r.reference(t, args[1])
+	tick := s.count("e.t")
+	switch name := artifact(args[0]); {
+	case strings.HasSuffix(name, "_WITH_TRS"), slices.Contains(r.referred, strings.ToLower(name)):
+		tick = s.floor("e.t")
+	}
+	return function{args: []kind{plain}, sql: "list_transform($1, lambda e: {'t': " + tick + ", 'v': e.v})", given: given}, args[:1], err
+}
+
+// referred are the names, in lower case, of the columns that a TIME_SERIES_FORMAT
+// with a granularity or a start makes.
+func referred(tokens []lex.Token) []string {
+	var names []string
+	for i, t := range tokens {
+		open := lex.Next(tokens, i+1)
+		if !t.Is("TIME_SERIES_FORMAT") || open >= len(tokens) || !tokens[open].Is("(") {
+			continue
+		}
+		end := lex.Close(tokens, open)
+		if end < 0 || !slices.ContainsFunc(tokens[open:end], func(t lex.Token) bool { return t.Is("granularity") || t.Is("starttime") }) {
+			continue
+		}
+		name := "time_series"
+		if in := lex.Next(tokens, end+1); in < len(tokens) && tokens[in].Is("IN") {
+			if n := lex.Next(tokens, in+1); n < len(tokens) {
+				name = strings.ToLower(tokens[n].Unquote())
+			}
+		}
+		names = append(names, name)
+	}
+	return names
 }
 
 // since is the reference of a granularity and a start; either may be empty.

@@ -37,6 +37,12 @@ func (r *rewriter) expression(t lex.Token, op string, args [][]lex.Token) (strin
 			return r.value, nil
 		}
 		return "CAST(" + r.value + " AS VARCHAR)", nil
+	case op == "ID_INDEX" && len(args) == 1:
+		if err := r.inside(t); err != nil {
+			return "", err
+		}
+		at, err := r.tokens(lex.Trim(args[0]))
+		return r.value + "[CAST((" + at + ") + 1 AS INTEGER)]", err
 	case op == "MATCH_CASE" && len(args) > 0:
 		// The cases, as a list or one after the other, and what else.
 		if first := elements(args[0]); first != nil {

@@ -22,6 +22,9 @@ func (r *rewriter) call(t lex.Token, args [][]lex.Token) (string, error) {
 		return "", err
 	}
 	if f.sql == "" {
+		if why := Refused[name]; why != "" {
+			return "", lex.At(r.text, t.Pos, "%s is not supported: %s", name, why)
+		}
 		return "", lex.At(r.text, t.Pos, "%s is not supported", name)
 	}
 	if len(args) != len(f.args) {
@@ -76,8 +79,7 @@ func (r *rewriter) find(t lex.Token, name string, args [][]lex.Token) (function,
 	case strings.HasPrefix(name, "TIME_SERIES"):
 		return r.create(t, name, args)
 	case name == "TS_WITH_TRS" && len(args) == 2:
-		s, given, err := r.reference(t, args[1])
-		return function{args: []kind{plain}, sql: "list_transform($1, lambda e: {'t': " + s.floor("e.t") + ", 'v': e.v})", given: given}, args[:1], err
+		return r.withReference(t, args)
 	case strings.HasPrefix(name, "TS_VECTOR"):
 		return r.vector(t, name, args)
 	case !ok:
@@ -163,6 +165,12 @@ func numbers(texts []string) string {
 	return "CAST([" + strings.Join(list, ", ") + "] AS DOUBLE[])"
 }
 
+// combiners make one value of several at one tick. IBM's pages use AVERAGE and list AVG.
+var combiners = map[string]string{
+	"TS_COMBINER_ADD": "sum(v)", "TS_COMBINER_MUL": "product(v)", "TS_COMBINER_MIN": "min(v)", "TS_COMBINER_MAX": "max(v)",
+	"TS_COMBINER_AVG": "avg(v)", "TS_COMBINER_AVERAGE": "avg(v)", "TS_COMBINER_FIRST": "first(v)", "TS_COMBINER_LAST": "last(v)",
+}
+
 func (r *rewriter) combiner(t lex.Token, arg []lex.Token) (string, error) {
 	name := artifact(arg)
 	if name == "TS_COMBINER_CONCATENATE" {
@@ -172,10 +180,7 @@ func (r *rewriter) combiner(t lex.Token, arg []lex.Token) (string, error) {
 		}
 		return "string_agg(CAST(v AS VARCHAR), " + strings.Join(append(given, "''")[:1], "") + ")", nil
 	}
-	sql, ok := map[string]string{
-		"TS_COMBINER_ADD": "sum(v)", "TS_COMBINER_MUL": "product(v)", "TS_COMBINER_MIN": "min(v)", "TS_COMBINER_MAX": "max(v)",
-		"TS_COMBINER_AVG": "avg(v)", "TS_COMBINER_AVERAGE": "avg(v)", "TS_COMBINER_FIRST": "first(v)", "TS_COMBINER_LAST": "last(v)",
-	}[name]
+	sql, ok := combiners[name]
 	if !ok {
 		return "", lex.At(r.text, t.Pos, "%s: %s is not supported", strings.ToUpper(t.Text), name)
 	}

@@ -1,6 +1,7 @@
 package timeseries
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/orielhq/oriel/internal/query/lex"
@@ -59,14 +60,14 @@ func (r *rewriter) anomalies(t lex.Token, arg []lex.Token) (function, error) {
 	return function{args: []kind{plain, plain}, sql: open + "SELECT t, v FROM (SELECT t, v, v - m AS d, stddev_pop(v - m) OVER () AS sd FROM (" + from + ")) WHERE abs(d) > sd * sqrt(-2 * ln(1 - ($2)))" + shut, given: []string{given}}, nil
 }
 
+// matchers compare the whole series, a part without gaps, or one with gaps (SUBSEQ
+// in order, SUBSET in any), by the ratio of pattern, match and sequence.
+var matchers = []string{"SEQ", "SUBLIST", "SUBSEQ_PS", "SUBSEQ_PM", "SUBSEQ_MS", "SUBSET_PS", "SUBSET_PM", "SUBSET_MS"}
+
 // match is TS_MATCH(series, matcher, pattern).
 func (r *rewriter) match(t lex.Token, args [][]lex.Token) (function, [][]lex.Token, error) {
 	name, ok := strings.CutPrefix(artifact(args[1]), "TS_MATCHER_")
-	switch name {
-	case "SEQ", "SUBLIST", "SUBSEQ_PS", "SUBSEQ_PM", "SUBSEQ_MS", "SUBSET_PS", "SUBSET_PM", "SUBSET_MS":
-	default:
-		ok = false
-	}
+	ok = ok && slices.Contains(matchers, name)
 	given, err := r.given(args[1])
 	if err != nil {
 		return function{}, nil, err

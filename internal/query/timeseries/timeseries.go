@@ -26,7 +26,7 @@ func Rewrite(sql string, interval Interval) (string, error) {
 	if !slices.ContainsFunc(tokens, ours) {
 		return sql, nil
 	}
-	r := &rewriter{text: sql, interval: interval}
+	r := &rewriter{text: sql, interval: interval, referred: referred(tokens)}
 	return r.tokens(tokens)
 }
 
@@ -42,6 +42,7 @@ type rewriter struct {
 	count    int    // of names made
 	value    string // what TS_EXP_ID() stands for
 	depth    int
+	referred []string // columns of series that have a time reference system
 }
 
 const maxDepth = 100
@@ -252,7 +253,7 @@ func (r *rewriter) columns(t lex.Token, columns []column, sql string, tokens []l
 func (r *rewriter) millis(f lex.Token, arg []lex.Token) (string, error) {
 	arg = lex.Trim(arg)
 	text := lex.Text(arg)
-	if strings.Trim(text, "0123456789*+ ()") == "" && strings.TrimSpace(text) != "" {
+	if strings.Trim(text, "0123456789*+- ()") == "" && strings.TrimSpace(text) != "" {
 		return "CAST((" + text + ") AS BIGINT)", nil
 	}
 	ms, err := r.interval(strings.Trim(text, `'"`))

@@ -120,7 +120,9 @@ func (m *arma) forecast(y, e []float64, n int) []float64 {
 	return all[len(y):]
 }
 
-const maxOrder = 3
+// Orders are tried up to maxOrder coefficients of each kind, and all of at most
+// firstOrder together.
+const maxOrder, firstOrder = 5, 3
 
 // akaike is the criterion from a sum of squares over n observations with k coefficients.
 func akaike(sum float64, n, k int) float64 {
@@ -131,22 +133,57 @@ func akaike(sum float64, n, k int) float64 {
 	return float64(n)*math.Log(max(sum, 1e-300)/float64(n)) + 2*float64(k+1)*float64(n)/free
 }
 
-// autoARMA takes of all orders up to 3 (and 3 together) that with the least criterion.
+// autoARMA takes the orders with the least criterion: of all with few coefficients
+// the best, and from there, coefficient by coefficient, what is better still
+// (Hyndman and Khandakar). A series has at most a third as many of a kind as it is long.
 func autoARMA(ctx context.Context, y []float64, means ...bool) (best arma, score float64, err error) {
+	most := min(maxOrder, len(y)/3)
+	type orders struct {
+		p, q    int
+		centred bool
+	}
 	score = math.Inf(1)
+	var at orders
+	tried := map[orders]bool{}
+	try := func(o orders) error {
+		if o.p < 0 || o.q < 0 || o.p > most || o.q > most || tried[o] {
+			return nil
+		}
+		tried[o] = true
+		k := o.p + o.q
+		if o.centred {
+			k++
+		}
+		m, sum, err := fitARMA(ctx, y, o.p, o.q, most, o.centred)
+		if err != nil {
+			return err
+		}
+		if s := akaike(sum, len(y)-most, k); s < score-1e-9 {
+			best, score, at = m, s, o
+		}
+		return nil
+	}
 	for _, centred := range means {
-		for p := range maxOrder + 1 {
-			for q := range maxOrder + 1 - p {
-				k := p + q
-				if centred {
-					k++
-				}
-				m, sum, err := fitARMA(ctx, y, p, q, maxOrder, centred)
-				if err != nil {
+		for p := range firstOrder + 1 {
+			for q := range firstOrder + 1 - p {
+				if err := try(orders{p, q, centred}); err != nil {
 					return arma{}, 0, err
 				}
-				if s := akaike(sum, len(y)-maxOrder, k); s < score-1e-9 {
-					best, score = m, s
+			}
+		}
+	}
+	for _, o := range []orders{{most, 0, means[0]}, {0, most, means[0]}, {2, 2, means[0]}} { // what no small step leads to
+		if err := try(o); err != nil {
+			return arma{}, 0, err
+		}
+	}
+	for before := score + 1; score < before; {
+		before = score
+		from := at
+		for _, step := range [][2]int{{1, 0}, {0, 1}, {1, 1}, {-1, 0}, {0, -1}, {-1, -1}, {1, -1}, {-1, 1}} {
+			for _, centred := range means {
+				if err := try(orders{from.p + step[0], from.q + step[1], centred}); err != nil {
+					return arma{}, 0, err
 				}
 			}
 		}

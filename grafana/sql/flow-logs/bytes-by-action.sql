@@ -1,0 +1,6 @@
+SELECT $__timeGroup(start_time, $__interval, 0) AS time, coalesce(action, 'not told') AS verdict,
+  sum(coalesce(bytes_from_initiator, 0) + coalesce(bytes_from_target, 0))::DOUBLE * 1000 / $__interval_ms AS bytes
+FROM $__source
+WHERE $__timeFilterColumn(start_time, timestamp)
+GROUP BY ALL
+ORDER BY time, verdict
