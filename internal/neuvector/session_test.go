@@ -2,7 +2,6 @@ package neuvector
 
 import (
 	"bytes"
-	"context"
 	"log/slog"
 	"net/http"
 	"os"
@@ -15,22 +14,18 @@ import (
 
 	"github.com/orielhq/oriel/internal/conf"
 	sim "github.com/orielhq/oriel/internal/demo/neuvector"
+	"github.com/orielhq/oriel/internal/proctest"
 )
 
 // during runs the collector for a time of the test's own clock.
 func during(t *testing.T, c *Collector, d time.Duration, then func()) {
 	t.Helper()
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error, 1)
-	go func() { done <- c.Run(ctx) }()
+	end := proctest.Run(t, c.Run)
 	time.Sleep(d)
 	if then != nil {
 		then()
 	}
-	cancel()
-	if err := <-done; err != nil {
-		t.Errorf("Run: %v", err)
-	}
+	end()
 }
 
 // TestNoFaultLocksTheAccount is the promise: whatever goes wrong, five wrong logins in a row are never made.

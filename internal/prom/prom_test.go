@@ -1,7 +1,6 @@
 package prom
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -18,6 +17,8 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+
+	"github.com/orielhq/oriel/internal/proctest"
 )
 
 func TestMain(m *testing.M) {
@@ -62,15 +63,7 @@ func startIn(t *testing.T, dir string, s Settings, rules fs.FS) *Engine {
 	if err := e.Open(t.Context(), plan); err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
-	done := make(chan error, 1)
-	go func() { done <- e.Run(ctx) }()
-	t.Cleanup(func() {
-		cancel()
-		if err := <-done; err != nil {
-			t.Errorf("Run = %v", err)
-		}
-	})
+	proctest.Run(t, e.Run)
 	return e
 }
 

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/orielhq/oriel/internal/proctest"
 )
 
 // daemon runs a renewal of a certificate of a lifetime in a bubble of time, and returns how often it has asked.
@@ -38,9 +40,7 @@ func daemon(t *testing.T, lifetime time.Duration, during func(certificate func()
 		if err := errors.Join(WriteFile(r.CertFile, EncodeCertificates(chain...)), WriteFile(r.KeyFile, key)); err != nil {
 			t.Fatal(err)
 		}
-		ctx, cancel := context.WithCancel(t.Context())
-		done := make(chan error, 1)
-		go func() { done <- r.Run(ctx) }()
+		end := proctest.Run(t, r.Run)
 		during(func() *x509.Certificate {
 			text, err := ReadFile(r.CertFile)
 			if err != nil {
@@ -52,10 +52,7 @@ func daemon(t *testing.T, lifetime time.Duration, during func(certificate func()
 			}
 			return certs[0]
 		}, &asked, &broken)
-		cancel()
-		if err := <-done; err != nil {
-			t.Error(err)
-		}
+		end()
 	})
 }
 

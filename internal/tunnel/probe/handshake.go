@@ -3,7 +3,6 @@ package probe
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -46,28 +45,6 @@ func (r *Result) clientConfig(t Target) *tls.Config {
 		return nil
 	}
 	return c
-}
-
-// verify holds a chain to the rules that crypto/tls has for servers, and to the revocation lists.
-func verify(certs []*x509.Certificate, c *tls.Config, t Target) ([][]*x509.Certificate, error) {
-	between := x509.NewCertPool()
-	for _, cert := range certs[1:] {
-		between.AddCert(cert)
-	}
-	chains, err := certs[0].Verify(x509.VerifyOptions{Roots: c.RootCAs, Intermediates: between, DNSName: c.ServerName})
-	if err != nil || t.Lists == nil {
-		return chains, err
-	}
-	for _, chain := range chains {
-		revoked := false
-		for i, cert := range chain[:len(chain)-1] {
-			revoked = revoked || t.Lists.Revoked(cert, chain[i+1])
-		}
-		if !revoked {
-			return chains, nil
-		}
-	}
-	return nil, errRevoked
 }
 
 // accepted finds out whether the server took the client's certificate. One of

@@ -58,6 +58,8 @@ type Target struct {
 	Confirm bool
 	// Anonymous makes a second connection, without certificate.
 	Anonymous bool
+
+	verified *verified // chains that TLS.RootCAs are known to vouch for; nil: none is remembered
 }
 
 // Result is what a probe saw. Durations are those of steps that succeeded; a

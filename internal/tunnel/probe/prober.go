@@ -240,6 +240,6 @@ func (p *Prober) target(host, port string, s Service) (t Target, mine own, err e
 	if trust == nil {
 		return t, mine, err
 	}
-	t.TLS, t.Lists, mine.leaf = trust.config, trust.lists, trust.leaf
+	t.TLS, t.Lists, t.verified, mine.leaf = trust.config, trust.lists, &trust.verified, trust.leaf
 	return t, mine, nil
 }

@@ -2,7 +2,6 @@ package probe
 
 import (
 	"bytes"
-	"context"
 	"crypto/tls"
 	"encoding/json"
 	"fmt"
@@ -74,15 +73,7 @@ func run(t *testing.T, c Config, local func() []relay.Status, log *slog.Logger) 
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error, 1)
-	go func() { done <- p.Run(ctx) }()
-	t.Cleanup(func() {
-		cancel()
-		if err := <-done; err != nil {
-			t.Errorf("Run: %v", err)
-		}
-	})
+	proctest.Run(t, p.Run)
 	return p
 }
 

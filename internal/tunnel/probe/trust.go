@@ -27,11 +27,13 @@ func (s Service) files() files {
 }
 
 // trust is what is made of the files once: reading and parsing them for every
-// probe costs more than the probe. It is never changed.
+// probe costs more than the probe. But for what it remembers it is never changed.
 type trust struct {
 	config *tls.Config
 	lists  *pki.Lists
 	leaf   *x509.Certificate // our own certificate; nil without
+
+	verified verified // by these authorities
 }
 
 // trusts holds what was made of each set of files, and looks for changes.

@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"context"
 	"fmt"
 	"io"
 	"log/slog"
@@ -14,26 +13,6 @@ import (
 	"github.com/orielhq/oriel/internal/proctest"
 	"github.com/orielhq/oriel/internal/tunnel/proxyproto"
 )
-
-// ran runs a proxy and returns how to end it.
-func ran(t *testing.T, p *Proxy) (end func()) {
-	t.Helper()
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- p.Run(ctx) }()
-	return func() {
-		t.Helper()
-		cancel()
-		select {
-		case err := <-done:
-			if err != nil {
-				t.Error(err)
-			}
-		case <-time.After(10 * time.Second):
-			t.Fatal("Run does not end")
-		}
-	}
-}
 
 // askOnce asks over a connection of its own.
 func askOnce(addr net.Addr, company string) (string, error) {
@@ -79,7 +58,7 @@ func TestReloadRefusesNobody(t *testing.T) {
 				t.Fatal(err)
 			}
 			addr := first.listener.Addr()
-			endFirst := ran(t, first)
+			endFirst := proctest.Run(t, first.Run)
 			slow := make(chan string, 1)
 			go func() {
 				answer, err := askOnce(addr, "acme")
@@ -104,7 +83,7 @@ func TestReloadRefusesNobody(t *testing.T) {
 				t.Fatal(err)
 			}
 			addr = first.listener.Addr()
-			endFirst = ran(t, first)
+			endFirst = proctest.Run(t, first.Run)
 			if answer, err := askOnce(addr, "acme"); !strings.Contains(answer, " 200 ") {
 				t.Errorf("after a reload that failed: %q, %v", answer, err)
 			}
@@ -134,7 +113,7 @@ func TestReloadRefusesNobody(t *testing.T) {
 			if err := second.Open(t.Context()); err != nil {
 				t.Fatal(err)
 			}
-			endSecond := ran(t, second)
+			endSecond := proctest.Run(t, second.Run)
 			if answer := <-early; !strings.Contains(answer, " 200 ") {
 				t.Errorf("between two proxies: %s", answer)
 			}

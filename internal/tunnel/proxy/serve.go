@@ -15,7 +15,6 @@ import (
 	"time"
 
 	"github.com/orielhq/oriel/internal/tunnel/quiet"
-	"github.com/orielhq/oriel/internal/tunnel/socket"
 	"github.com/orielhq/oriel/internal/tunnel/trust"
 )
 
@@ -36,9 +35,9 @@ type Proxy struct {
 	listener       net.Listener
 	meta           metaCache
 	quiet          quiet.Log
-	heir           *Proxy       // who goes on from here; set before ctx of Run is done
-	taken          net.Listener // of the proxy before, until Open
-	rest           func()       // what the proxy before has still to do
+	heir           *Proxy   // who goes on from here; set before ctx of Run is done
+	from           heirloom // until Open
+	rest           func()   // what the proxy before has still to do
 
 	mu    sync.Mutex // guards conns
 	conns map[*tls.Conn]bool
@@ -76,7 +75,7 @@ func (p *Proxy) Open(ctx context.Context) (err error) {
 			p.disown()
 		}
 	}()
-	p.heir = nil
+	p.comeBack()
 	if p.cfg.Upstream == Embedded && !p.embedded {
 		return errors.New("upstream: there is no embedded Prometheus here; say its URL")
 	}
@@ -87,13 +86,11 @@ func (p *Proxy) Open(ctx context.Context) (err error) {
 		}
 		p.state.Store(s)
 	}
-	l := p.taken
-	if p.taken = nil; l == nil {
-		var err error
-		if l, err = socket.Listen(ctx, p.cfg.Listen); err != nil {
-			return err
-		}
+	l, err := p.listen(ctx)
+	if err != nil {
+		return err
 	}
+	p.settle()
 	p.listener = &listener{Listener: l, p: p, slots: make(chan struct{}, p.cfg.Limits.Connections)}
 	return nil
 }
@@ -116,10 +113,18 @@ func (p *Proxy) Run(ctx context.Context) error {
 		ReadTimeout: headerTimeout + p.cfg.Limits.Timeout.Std(), WriteTimeout: headerTimeout + 2*p.cfg.Limits.Timeout.Std(),
 		MaxHeaderBytes: 256 << 10, ErrorLog: slog.NewLogLogger(p.log.Handler(), slog.LevelDebug),
 		ConnContext: func(ctx context.Context, c net.Conn) context.Context { return context.WithValue(ctx, connKey{}, c) },
-		ConnState:   p.track,
 	}
-	l := p.listener
-	var work sync.WaitGroup
+	var conns, work sync.WaitGroup
+	srv.ConnState = func(c net.Conn, s http.ConnState) {
+		switch s {
+		case http.StateNew:
+			conns.Add(1)
+		case http.StateClosed, http.StateHijacked:
+			conns.Done()
+		}
+		p.track(c, s)
+	}
+	socket, l := p.listener, p.listener
 	// What is open goes on when ctx is done, and is watched as long.
 	watched, stop := context.WithCancel(context.WithoutCancel(ctx))
 	if !p.cfg.ProxyProtocol {
@@ -128,6 +133,7 @@ func (p *Proxy) Run(ctx context.Context) error {
 	}
 	if p.rest != nil {
 		work.Go(p.rest)
+		p.rest = nil
 	}
 	served := make(chan error, 1)
 	go func() { served <- srv.Serve(l) }()
@@ -137,13 +143,18 @@ func (p *Proxy) Run(ctx context.Context) error {
 		defer stop()
 		deadline, cancel := context.WithTimeout(watched, p.cfg.Drain.Std())
 		defer cancel()
-		if err := srv.Shutdown(deadline); err != nil {
+		_ = socket.Close()
+		srv.SetKeepAlivesEnabled(false)
+		err := <-served
+		// Shutdown would drop requests of those that have just come.
+		within(min(askTime, p.cfg.Drain.Std()), conns.Wait)
+		if srv.Shutdown(deadline) != nil {
 			_ = srv.Close()
 		}
-		if err := <-served; !errors.Is(err, http.ErrServerClosed) {
-			return err
+		if errors.Is(err, net.ErrClosed) {
+			return nil
 		}
-		return nil
+		return err
 	}
 	select {
 	case err := <-served:
@@ -152,14 +163,30 @@ func (p *Proxy) Run(ctx context.Context) error {
 	case <-ctx.Done():
 	}
 	if p.heir != nil {
-		p.heir.rest = func() {
+		p.handOver(func() {
 			if err := end(); err != nil {
 				p.log.Warn("end of the proxy before the reload", "err", err)
 			}
-		}
+		})
 		return nil
 	}
 	return end()
+}
+
+// askTime is how long who has connected may take to ask when the proxy ends.
+const askTime = time.Second
+
+// within waits for wait to return, but not longer than d.
+func within(d time.Duration, wait func()) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		wait()
+	}()
+	select {
+	case <-done:
+	case <-time.After(d):
+	}
 }
 
 // track knows the connections that a reload may have to cut.

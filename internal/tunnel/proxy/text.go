@@ -53,27 +53,38 @@ var (
 // describe is called before the first series of each metric.
 func (p *Proxy) text(r *request, resp *http.Response, w http.ResponseWriter, describe func(*lines, []byte)) error {
 	w.Header().Set("Content-Type", textType)
-	var to io.Writer = w
+	g := newGather(w, http.StatusOK)
+	defer g.release()
+	out := writers.Get().(*bufio.Writer)
+	out.Reset(g)
+	defer func() {
+		out.Reset(nil)
+		writers.Put(out)
+	}()
+	end := out.Flush
 	if r.gzip {
 		w.Header().Set("Content-Encoding", "gzip")
 		z := zippers.Get().(*gzip.Writer)
-		z.Reset(w)
-		defer func() {
-			_ = z.Close() // the client has gone, if this fails
-			zippers.Put(z)
-		}()
-		to = z
+		z.Reset(g)
+		out.Reset(z)
+		defer zippers.Put(z)
+		end = func() error { return errors.Join(out.Flush(), z.Close()) }
 	}
 	l := &lines{
-		out: bufio.NewWriterSize(to, 64<<10), label: []byte(p.cfg.Label), value: []byte(valueEscaper.Replace(r.tenant.Value)),
+		out: out, label: []byte(p.cfg.Label), value: []byte(valueEscaper.Replace(r.tenant.Value)),
 		hide: p.cfg.Hide, timestamps: p.cfg.Timestamps, describe: describe,
 	}
-	in := bufio.NewReaderSize(io.LimitReader(resp.Body, int64(p.cfg.Limits.Response)+1), 64<<10)
+	in := readers.Get().(*bufio.Reader)
+	in.Reset(io.LimitReader(resp.Body, int64(p.cfg.Limits.Response)+1))
+	defer func() {
+		in.Reset(nil)
+		readers.Put(in)
+	}()
 	var read int64
 	for {
 		line, err := readLine(in)
 		if read += int64(len(line)); read > int64(p.cfg.Limits.Response) {
-			return tooLarge(int64(p.cfg.Limits.Response))
+			return notBegun(w, tooLarge(int64(p.cfg.Limits.Response)))
 		}
 		if len(line) > 0 && line[0] != '#' && line[0] != '\n' {
 			if l.sample(bytes.TrimSuffix(line, []byte("\n"))) {
@@ -82,12 +93,21 @@ func (p *Proxy) text(r *request, resp *http.Response, w http.ResponseWriter, des
 			p.strangers.count("foreign_series")
 		}
 		if errors.Is(err, io.EOF) {
-			return l.out.Flush()
+			if end() == nil { // else the client has gone
+				g.end()
+			}
+			return nil
 		}
 		if err != nil {
-			return err
+			return notBegun(w, err)
 		}
 	}
+}
+
+// notBegun takes back what was said of an answer that will be an error instead.
+func notBegun(w http.ResponseWriter, err error) error {
+	w.Header().Del("Content-Encoding")
+	return err
 }
 
 // readLine returns a line, valid until the next call.

@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"sync"
 )
 
 // textHeader asks for the text format, whatever the client takes: it is read line by line.
@@ -82,8 +81,6 @@ func (u *upstream) do(ctx context.Context, q *question) (*http.Response, error) 
 	return resp, nil
 }
 
-var copyBuffers = sync.Pool{New: func() any { return new([32 << 10]byte) }}
-
 // pass writes Prometheus' answer as it came, within the limit of bytes.
 func (p *Proxy) pass(r *request, resp *http.Response, w http.ResponseWriter) error {
 	limit := int64(p.cfg.Limits.Response)
@@ -104,31 +101,18 @@ func (p *Proxy) pass(r *request, resp *http.Response, w http.ResponseWriter) err
 	if r.Method == http.MethodHead {
 		return nil
 	}
-	begun := false
-	b := copyBuffers.Get().(*[32 << 10]byte)
-	defer copyBuffers.Put(b)
-	var sent int64
-	for {
-		n, err := resp.Body.Read(b[:])
-		if sent += int64(n); sent > limit {
-			return tooLarge(limit)
-		}
-		if end := errors.Is(err, io.EOF); !begun && (n > 0 || end) { // an answer that fails at once can still be an error
-			begun = true
-			w.WriteHeader(resp.StatusCode)
-		}
-		if n > 0 {
-			if _, werr := w.Write(b[:n]); werr != nil {
-				return nil // the client has gone: nothing to tell it
-			}
-		}
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
+	g := newGather(w, resp.StatusCode)
+	defer g.release()
+	switch read, err, gone := g.from(resp.Body, limit); {
+	case gone != nil:
+		return nil // the client does not wait: nothing to tell it
+	case read > limit:
+		return tooLarge(limit)
+	case !errors.Is(err, io.EOF):
+		return err
 	}
+	g.end()
+	return nil
 }
 
 func tooLarge(limit int64) error {

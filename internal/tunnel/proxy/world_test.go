@@ -17,6 +17,7 @@ import (
 	"github.com/klauspost/compress/gzip"
 
 	"github.com/orielhq/oriel/internal/conf"
+	"github.com/orielhq/oriel/internal/proctest"
 	"github.com/orielhq/oriel/internal/tunnel/proxyproto"
 )
 
@@ -129,15 +130,7 @@ func start(t *testing.T, pages map[string]string, change func(*Config)) *world {
 	if err := w.Open(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- w.Run(ctx) }()
-	t.Cleanup(func() {
-		cancel()
-		if err := <-done; err != nil {
-			t.Error(err)
-		}
-	})
+	proctest.Run(t, w.Run)
 	return w
 }
 

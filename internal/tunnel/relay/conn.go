@@ -117,15 +117,29 @@ func (t *tunnel) bring(ctx context.Context, in net.Conn) (*conn, error) {
 		t.leave(c)
 		if c.sides[1] != nil {
 			_ = c.sides[1].Close()
+			release(c.sides[0])
+			release(c.sides[1])
 		}
 		return nil, err
 	}
 	return c, nil
 }
 
+// release gives back what a connection that nobody will read has still borrowed.
+func release(c net.Conn) {
+	if w, ok := under(c); ok {
+		w.release()
+	}
+}
+
 // bringIn is a gateway's way: handshake, authorisation, place, target, and the byte that says so.
-func (t *tunnel) bringIn(ctx context.Context, c *conn, tr *trusted, in net.Conn) error {
+func (t *tunnel) bringIn(ctx context.Context, c *conn, tr *trusted, in net.Conn) (err error) {
 	outer := tls.Server(newWire(in), tr.server)
+	defer func() {
+		if err != nil {
+			release(outer)
+		}
+	}()
 	hs, cancel := context.WithTimeout(ctx, t.cfg.Handshake.Std())
 	defer cancel()
 	if err := outer.HandshakeContext(hs); err != nil {
@@ -211,7 +225,7 @@ func (t *tunnel) bringOut(ctx context.Context, c *conn, tr *trusted, in net.Conn
 }
 
 // reach connects to one gateway and waits for its word, if it is one of ours.
-func (t *tunnel) reach(ctx context.Context, tr *trusted, target string) (*tls.Conn, string, error) {
+func (t *tunnel) reach(ctx context.Context, tr *trusted, target string) (conn *tls.Conn, why string, err error) {
 	plain, err := t.cfg.dial(ctx, target)
 	if err != nil {
 		return nil, reason("connect", err), err
@@ -225,10 +239,15 @@ func (t *tunnel) reach(ctx context.Context, tr *trusted, target string) (*tls.Co
 		}
 	}
 	out := tls.Client(newWire(plain), cfg)
+	defer func() {
+		if err != nil {
+			_ = plain.Close()
+			release(out)
+		}
+	}()
 	hs, cancel := context.WithTimeout(ctx, t.cfg.Handshake.Std())
 	defer cancel()
 	if err := out.HandshakeContext(hs); err != nil {
-		_ = plain.Close()
 		return nil, reason("handshake", err), err
 	}
 	if out.ConnectionState().NegotiatedProtocol != alpn {
@@ -240,11 +259,9 @@ func (t *tunnel) reach(ctx context.Context, tr *trusted, target string) (*tls.Co
 	_, err = io.ReadFull(out, word[:])
 	_ = out.SetReadDeadline(time.Time{})
 	if err != nil {
-		_ = plain.Close()
 		return nil, reason("handshake", err), err
 	}
 	if word[0] != 'G' {
-		_ = plain.Close()
 		name := codes[word[0]]
 		if name == "" {
 			name = "other"
@@ -315,7 +332,7 @@ func (t *tunnel) carried(c *conn, direction, n int) {
 // encrypt copies from a plain socket until it has ended in good order.
 func (t *tunnel) encrypt(c *conn, direction int, dst, src net.Conn) error {
 	var in reader
-	in.init(src, plainSize)
+	in.init(src, true)
 	defer in.release()
 	write := func() error {
 		_, err := dst.Write(in.b[:in.n])
@@ -330,7 +347,7 @@ func (t *tunnel) encrypt(c *conn, direction int, dst, src net.Conn) error {
 		}
 		t.carried(c, direction, in.n)
 		var err error
-		if w, ok := under(dst); ok && in.n > 16<<10 {
+		if w, ok := under(dst); ok && in.n > recordSize {
 			err = w.together(write)
 		} else {
 			err = write()
@@ -346,24 +363,25 @@ func (t *tunnel) encrypt(c *conn, direction int, dst, src net.Conn) error {
 // bytes' room, then takes all whole records that are here.
 func (t *tunnel) decrypt(c *conn, direction int, dst net.Conn, src *tls.Conn) error {
 	w, _ := under(src)
+	defer w.release()
 	var out writer
 	out.init(dst)
 	var first [64]byte
 	for {
 		n, err := src.Read(first[:])
 		if n > 0 {
-			b := blocks.Get().(*block)
-			n = copy(b[:], first[:n])
+			b := plainOf(borrow())
+			n = copy(b, first[:n])
 			w.hold = true
-			for err == nil && n < plainSize {
+			for err == nil && n < len(b) {
 				var more int
-				more, err = src.Read(b[n:plainSize])
+				more, err = src.Read(b[n:])
 				n += more
 			}
 			w.hold = false
 			t.carried(c, direction, n)
 			_, werr := out.Write(b[:n])
-			blocks.Put(b)
+			giveBack(b)
 			if werr != nil {
 				return werr
 			}

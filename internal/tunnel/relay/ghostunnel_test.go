@@ -76,7 +76,12 @@ func plain(t *testing.T) net.Listener {
 // whole sends much, ends, and wants all of it back and the end.
 func whole(t *testing.T, addr string) error {
 	t.Helper()
-	c := dial(t, addr)
+	c, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", addr)
+	if err != nil {
+		return err // a refusal can be as quick as that
+	}
+	t.Cleanup(func() { c.Close() })
+	_ = c.SetDeadline(time.Now().Add(20 * time.Second))
 	want := make([]byte, 700_001)
 	go func() {
 		_, _ = c.Write(want)

@@ -1,7 +1,6 @@
 package relay
 
 import (
-	"context"
 	"errors"
 	"io"
 	"log/slog"
@@ -114,9 +113,7 @@ func TestDrain(t *testing.T) {
 	if err := r.Open(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error, 1)
-	go func() { done <- r.Run(ctx) }()
+	end := proctest.Run(t, r.Run)
 	addr := r.Addr("gu")
 	short, long := dial(t, addr), dial(t, addr)
 	for _, c := range []net.Conn{short, long} {
@@ -124,7 +121,11 @@ func TestDrain(t *testing.T) {
 			t.Fatal(got, err)
 		}
 	}
-	cancel()
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		end()
+	}()
 	proctest.Eventually(t, 10*time.Second, func() (bool, string) { return r.Status()[0].Status == "inactive", "still active" })
 	if got, err := ask(short, "once more"); got != "once more" {
 		t.Errorf("while draining: %q, %v", got, err)
@@ -141,13 +142,6 @@ func TestDrain(t *testing.T) {
 	if n, err := long.Read(make([]byte, 1)); err == nil || errors.Is(err, io.ErrUnexpectedEOF) {
 		t.Errorf("after the drain time: %d bytes, %v", n, err)
 	}
-	select {
-	case err := <-done:
-		if err != nil {
-			t.Error(err)
-		}
-	case <-time.After(10 * time.Second):
-		t.Error("Run does not end")
-	}
+	<-ended
 	refused(t, r, "gu", "drain")
 }

@@ -1,7 +1,6 @@
 package relay
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -14,20 +13,6 @@ import (
 	"github.com/orielhq/oriel/internal/conf"
 	"github.com/orielhq/oriel/internal/proctest"
 )
-
-// run runs a relay until stop, which waits for its end.
-func run(t *testing.T, r *Relay) (stop func()) {
-	t.Helper()
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- r.Run(ctx) }()
-	return func() {
-		cancel()
-		if err := <-done; err != nil {
-			t.Error(err)
-		}
-	}
-}
 
 // TestReloadTouchesOnlyWhatChanged: an unchanged tunnel keeps its listener and
 // connections; a changed one listens anew at once, and its old connections drain.
@@ -53,7 +38,7 @@ func TestReloadTouchesOnlyWhatChanged(t *testing.T) {
 	if err := first.Open(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	stopFirst := run(t, first)
+	stopFirst := proctest.Run(t, first.Run)
 	conns := map[string]net.Conn{}
 	addrs := map[string]string{}
 	for _, name := range []string{"same", "changing", "going"} {
@@ -76,8 +61,7 @@ func TestReloadTouchesOnlyWhatChanged(t *testing.T) {
 	if err := second.Open(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	stopSecond := run(t, second)
-	t.Cleanup(func() { stopSecond() }) // after the connections below are closed
+	stopSecond := proctest.Run(t, second.Run)
 	if a := second.Addr("same"); a != addrs["same"] {
 		t.Errorf("an unchanged tunnel moved from %s to %s", addrs["same"], a)
 	}
@@ -86,7 +70,12 @@ func TestReloadTouchesOnlyWhatChanged(t *testing.T) {
 			t.Errorf("a connection of %q did not outlive the reload: %q, %v", name, got, err)
 		}
 	}
-	if got, err := ask(dial(t, addrs["changing"]), "hello"); got != "hello" {
+	askNew := func(addr string) (string, error) {
+		c := dial(t, addr)
+		defer c.Close()
+		return ask(c, "hello")
+	}
+	if got, err := askNew(addrs["changing"]); got != "hello" {
 		t.Errorf("the changed tunnel: %q, %v", got, err)
 	}
 	if c, err := (&net.Dialer{Timeout: 5 * time.Second}).DialContext(t.Context(), "tcp", addrs["going"]); err == nil {
@@ -107,9 +96,9 @@ func TestReloadTouchesOnlyWhatChanged(t *testing.T) {
 	if err := second.Open(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	stopSecond = run(t, second)
+	stopSecond = proctest.Run(t, second.Run)
 	for _, name := range []string{"same", "changing"} {
-		if got, err := ask(dial(t, addrs[name]), "hello"); got != "hello" {
+		if got, err := askNew(addrs[name]); got != "hello" {
 			t.Errorf("%s after a reload that failed: %q, %v", name, got, err)
 		}
 	}

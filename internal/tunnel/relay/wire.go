@@ -10,21 +10,6 @@ import (
 	"syscall"
 )
 
-// What one system call reads or writes at most is some TLS records, whole on
-// either side: plainSize bytes make blockSize with the header, the type and the
-// tag of each. Fewer calls and wake-ups are what makes a tunnel faster; the
-// cipher is not.
-const (
-	records   = 8
-	plainSize = records * 16 << 10
-	blockSize = records * (16<<10 + headerSize + 1 + 16)
-)
-
-type block [blockSize]byte
-
-// blocks are borrowed only while there is something to carry: an idle connection holds none.
-var blocks = sync.Pool{New: func() any { return new(block) }}
-
 var (
 	// errLater ends a read that would have to wait. crypto/tls goes on after a temporary error.
 	errLater error = later{}
@@ -42,15 +27,15 @@ func (later) Temporary() bool { return true }
 type reader struct {
 	net.Conn
 	rc    syscall.RawConn // nil: not a socket of the system
-	b     *block          // nil when empty
+	plain bool            // not TLS
+	b     []byte          // nil when empty
 	r, n  int             // what is unread of b
-	most  int             // bytes of b that are used
 	err   error           // of the last read
 	ready func(fd uintptr) bool
 }
 
-func (s *reader) init(c net.Conn, most int) {
-	s.Conn, s.most = c, most
+func (s *reader) init(c net.Conn, plain bool) {
+	s.Conn, s.plain = c, plain
 	if sc, ok := c.(syscall.Conn); ok {
 		s.rc, _ = sc.SyscallConn() // nil after an error
 	}
@@ -59,11 +44,9 @@ func (s *reader) init(c net.Conn, most int) {
 
 // try reads once. It returns false if there is nothing to read yet.
 func (s *reader) try(fd uintptr) bool {
-	if s.b == nil {
-		s.b = blocks.Get().(*block)
-	}
+	s.borrow()
 	for {
-		n, err := readSocket(fd, s.b[s.n:s.most])
+		n, err := readSocket(fd, s.b[s.n:])
 		switch {
 		case errors.Is(err, syscall.EINTR):
 			continue
@@ -86,13 +69,11 @@ func (s *reader) try(fd uintptr) bool {
 // fill waits for something to read and reads it, behind what is unread.
 func (s *reader) fill() error {
 	if s.r > 0 && s.b != nil {
-		s.n, s.r = copy(s.b[:], s.b[s.r:s.n]), 0
+		s.n, s.r = copy(s.b, s.b[s.r:s.n]), 0
 	}
 	if s.rc == nil {
-		if s.b == nil {
-			s.b = blocks.Get().(*block)
-		}
-		n, err := s.Read(s.b[s.n:s.most])
+		s.borrow()
+		n, err := s.Read(s.b[s.n:])
 		s.n += n
 		return err
 	}
@@ -103,12 +84,18 @@ func (s *reader) fill() error {
 	return s.err
 }
 
-func (s *reader) release() {
+func (s *reader) borrow() {
 	if s.b != nil {
-		blocks.Put(s.b)
-		s.b = nil
+		return
 	}
-	s.r, s.n = 0, 0
+	if s.b = borrow(); s.plain {
+		s.b = plainOf(s.b)
+	}
+}
+
+func (s *reader) release() {
+	giveBack(s.b)
+	s.b, s.r, s.n = nil, 0, 0
 }
 
 // writer writes to a socket of the system. A writer is one goroutine's at a time.
@@ -171,21 +158,16 @@ type wire struct {
 	mu     sync.Mutex // guards what follows: TLS may answer while reading
 	to     writer
 	gather bool
-	out    *block
+	out    []byte // nil when nothing is gathered
 	filled int
 }
 
 func newWire(c net.Conn) *wire {
 	w := &wire{}
-	w.init(c, blockSize)
+	w.init(c, false)
 	w.to.init(c)
 	return w
 }
-
-const (
-	headerSize = 5
-	maxRecord  = 16<<10 + 2048
-)
 
 // Read hands over what is here of one record.
 func (w *wire) Read(p []byte) (int, error) {
@@ -226,12 +208,14 @@ func (w *wire) Read(p []byte) (int, error) {
 func (w *wire) Write(p []byte) (int, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.gather && len(p) <= blockSize-w.filled {
+	if w.gather {
 		if w.out == nil {
-			w.out = blocks.Get().(*block)
+			w.out = borrow()
 		}
-		w.filled += copy(w.out[w.filled:], p)
-		return len(p), nil
+		if len(p) <= len(w.out)-w.filled {
+			w.filled += copy(w.out[w.filled:], p)
+			return len(p), nil
+		}
 	}
 	if err := w.flushLocked(); err != nil {
 		return 0, err
@@ -243,8 +227,11 @@ func (w *wire) flushLocked() error {
 	if w.out == nil {
 		return nil
 	}
-	_, err := w.to.Write(w.out[:w.filled])
-	blocks.Put(w.out)
+	var err error
+	if w.filled > 0 {
+		_, err = w.to.Write(w.out[:w.filled])
+	}
+	giveBack(w.out)
 	w.out, w.filled = nil, 0
 	return err
 }

@@ -391,17 +391,11 @@ func TestTokenFileIsReadEachTime(t *testing.T) {
 func TestRunProbesUntilTold(t *testing.T) {
 	_, cfg := newWireRest(t)
 	c := newTest(t, cfg, nil)
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error, 1)
-	go func() { done <- c.Run(ctx) }()
+	proctest.Run(t, c.Run)
 	proctest.Eventually(t, 10*time.Second, func() (bool, string) {
 		got := page(t, c)
 		return strings.Contains(got, `wirerest_probe_success{path="/v1/service/stats"} 1`), figures(got, "wirerest_probe_success")
 	})
-	cancel()
-	if err := <-done; err != nil {
-		t.Errorf("Run: %v", err)
-	}
 }
 
 func TestInterfaceErrorKeepsTheRest(t *testing.T) {
