@@ -36,8 +36,9 @@ type point struct {
 }
 
 // Of makes the past of two pages of a collector that are some time apart.
-// A counter that only the second one has began in between; other series that one
-// page has only are left out.
+// A counter that only the second one has began in between, another series was
+// the same before. Left out is what only the first one has, and a description
+// (_info) that is not the same any longer: it would stand beside the one before.
 func Of(first, second []*dto.MetricFamily, apart time.Duration, span Span) []Series {
 	before := map[string]float64{}
 	for _, p := range points(first) {
@@ -47,10 +48,13 @@ func Of(first, second []*dto.MetricFamily, apart time.Duration, span Span) []Ser
 	var list []Series
 	for _, p := range points(second) {
 		v, ok := before[key(p.metric)]
-		if (!ok && !p.counts) || math.IsNaN(p.last) || math.IsInf(p.last, 0) {
+		if (!ok && strings.HasSuffix(p.metric["__name__"], "_info")) || math.IsNaN(p.last) || math.IsInf(p.last, 0) {
 			continue
 		}
 		p.first = v // a new counter began at zero
+		if !ok && !p.counts {
+			p.first = p.last
+		}
 		still := !p.counts && p.first == p.last && p.last == math.Trunc(p.last) && !p.moves(span.End)
 		list = append(list, Series{Metric: p.metric, At: p.past(apart, span, all), Still: still})
 	}

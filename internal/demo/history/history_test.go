@@ -42,7 +42,8 @@ func values(t *testing.T, first, second string, end time.Time) map[string][]floa
 
 func TestCountersRiseToWhatIsThere(t *testing.T) {
 	first := "# TYPE old counter\nold 1e9\n# TYPE young counter\nyoung 100\n# TYPE idle counter\nidle 7\n# TYPE mid counter\nmid 9000\n# TYPE grown counter\ngrown 49000\n"
-	second := "# TYPE old counter\nold 1.000001e9\n# TYPE young counter\nyoung 1100\n# TYPE idle counter\nidle 7\n# TYPE mid counter\nmid 9020\n# TYPE grown counter\ngrown 50000\n# TYPE fresh counter\nfresh 1\n"
+	second := "# TYPE old counter\nold 1.000001e9\n# TYPE young counter\nyoung 1100\n# TYPE idle counter\nidle 7\n# TYPE mid counter\nmid 9020\n# TYPE grown counter\ngrown 50000\n# TYPE fresh counter\nfresh 1\n# TYPE new gauge\nnew 3\n# TYPE renamed_info gauge\nrenamed_info{peer=\"b\"} 1\n"
+	first += "# TYPE renamed_info gauge\nrenamed_info{peer=\"a\"} 1\n"
 	got := values(t, first, second, time.Unix(1_800_000_000, 0))
 	restarts := map[string]int{}
 	for name, list := range got {
@@ -64,6 +65,12 @@ func TestCountersRiseToWhatIsThere(t *testing.T) {
 	}
 	if n := got["fresh"]; len(n) == 0 || n[len(n)-1] < 500 { // one in ten seconds
 		t.Errorf("a counter that began in between was before at %v", n)
+	}
+	if n := got["new"]; len(n) == 0 || n[0] != 3 {
+		t.Errorf("a gauge that came in between was before %v", n)
+	}
+	if len(got["renamed_infoa"])+len(got["renamed_infob"]) > 0 {
+		t.Error("a description that has changed has a past")
 	}
 	last := func(name string) float64 { return got[name][len(got[name])-1] }
 	for name, now := range map[string][2]float64{"old": {1.000001e9, 100}, "idle": {7, 0}, "mid": {9020, 2}, "grown": {50_000, 100}} {
