@@ -65,6 +65,7 @@ var demoParts = []struct {
 
 // demo starts the traffic, then serves as `serve` would with a file that names it.
 func demo(ctx context.Context, f serveFlags, dashboards string, out io.Writer, log *slog.Logger) (err error) {
+	f.past = time.Now()
 	dir, err := os.MkdirTemp("", "oriel-demo-")
 	if err != nil {
 		return fmt.Errorf("make directory: %w", err)
@@ -109,7 +110,6 @@ func demo(ctx context.Context, f serveFlags, dashboards string, out io.Writer, l
 			}
 		})
 	}
-	f.past = true
 	f.dataDir, f.config = filepath.Join(dir, "data"), filepath.Join(dir, "oriel.yml")
 	text, err := yaml.Marshal(config)
 	if err == nil {

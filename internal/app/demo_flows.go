@@ -33,6 +33,6 @@ func openDemoFlows(ctx context.Context, dir string, _ *slog.Logger) (demoPart, e
 	}
 	return demoPart{
 		run:      func(ctx context.Context) error { <-ctx.Done(); return nil },
-		sections: map[string]any{"flows": map[string]any{"dir": filepath.Join(dir, "lake"), "sources": sources}, "query": map[string]any{}},
+		sections: map[string]any{"flows": map[string]any{"dir": demoLake(dir), "sources": sources}, "query": map[string]any{}},
 	}, nil
 }

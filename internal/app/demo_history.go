@@ -19,34 +19,31 @@ const (
 	historyOld   = 30 * time.Second // before the fine hours: enough for a rate, and half the work
 	historyStill = 2 * time.Minute  // of what does not move
 	historyWait  = 12 * time.Second // at most, for every source to answer
-	historyCalm  = 1500 * time.Millisecond
-	historyApart = 6 * time.Second
+	historyCalm  = 300 * time.Millisecond
+	historyApart = 5 * time.Second // sources are polled as often
 )
 
 // backfill stores the hours before the demo began, made of what its collectors show now.
 func (a *application) backfill(ctx context.Context) error {
 	asked := time.Now()
 	sets := a.shown.Load().sets()
-	if err := a.settled(ctx, sets); err != nil {
-		return err
-	}
-	first, err := gatherAll(ctx, sets)
+	first, err := a.answered(ctx, sets)
 	if err != nil {
 		return err
 	}
-	began := time.Now()
 	if err := pause(ctx, historyApart); err != nil {
 		return err
 	}
-	second, err := gatherAll(ctx, sets)
-	if err != nil {
-		return err
-	}
-	end := time.Now()
-	span := history.Span{Start: end.Add(-historySpan), End: end}
 	var list []prom.Past
-	for job := range sets {
-		for _, s := range history.Of(first[job], second[job], end.Sub(began), span) {
+	var span history.Span
+	for job, set := range sets {
+		second, err := gather(ctx, set)
+		if err != nil {
+			return err
+		}
+		end := time.Now()
+		span = history.Span{Start: end.Add(-historySpan), Began: a.flags.past, End: end}
+		for _, s := range history.Of(first[job].page, second, end.Sub(first[job].at), span) {
 			one := prom.Past{Job: job, Metric: s.Metric, At: s.At, Ends: strings.HasSuffix(s.Metric["__name__"], "_info")}
 			if s.Still {
 				one.Every = historyStill
@@ -56,9 +53,9 @@ func (a *application) backfill(ctx context.Context) error {
 		list = append(list, prom.Past{Job: job, Metric: map[string]string{"__name__": "up"}, At: func(time.Time) float64 { return 1 }})
 	}
 	var times []time.Time
-	for at := span.Start; at.Before(end); {
+	for at := span.Start; at.Before(span.End); {
 		times = append(times, at)
-		if at.Before(end.Add(-historyFine)) {
+		if at.Before(span.End.Add(-historyFine)) {
 			at = at.Add(historyOld)
 		} else {
 			at = at.Add(historyStep)
@@ -83,46 +80,57 @@ func (s *shown) sets() map[string]*collector.Set {
 	return sets
 }
 
-// settled waits until every collector has something to show and shows no more than a moment ago.
-func (a *application) settled(ctx context.Context, sets map[string]*collector.Set) error {
-	before := -1
-	for end := time.Now().Add(historyWait); time.Now().Before(end); {
-		pages, err := gatherAll(ctx, sets)
-		if err != nil {
-			return err
-		}
-		ready, count := true, 0
-		for _, page := range pages {
-			for _, f := range page {
-				count += len(f.GetMetric())
-				if f.GetName() == "oriel_collector_success" && f.GetMetric()[0].GetGauge().GetValue() == 0 {
-					ready = false
-				}
-			}
-		}
-		if ready && count == before {
-			return nil
-		}
-		before = count
-		if err := pause(ctx, historyCalm); err != nil {
-			return err
-		}
-	}
-	return nil // a source that does not answer has no history
+// seen is a page of a job, and when it was read.
+type seen struct {
+	page []*dto.MetricFamily
+	at   time.Time
 }
 
-func gatherAll(ctx context.Context, sets map[string]*collector.Set) (map[string][]*dto.MetricFamily, error) {
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
-	defer cancel()
-	pages := map[string][]*dto.MetricFamily{}
-	for name, set := range sets {
-		page, err := set.GatherContext(ctx)
-		if err != nil {
+// answered is the first page of each job on which all of its collectors have
+// something to show; one that does not answer has what it shows in the end.
+func (a *application) answered(ctx context.Context, sets map[string]*collector.Set) (map[string]seen, error) {
+	pages := map[string]seen{}
+	for end := time.Now().Add(historyWait); ; {
+		ready := true
+		for job, set := range sets {
+			if p, ok := pages[job]; ok && whole(p.page) {
+				continue
+			}
+			page, err := gather(ctx, set)
+			if err != nil {
+				return nil, err
+			}
+			pages[job] = seen{page, time.Now()}
+			ready = ready && whole(page)
+		}
+		if ready || time.Now().After(end) {
+			return pages, nil
+		}
+		if err := pause(ctx, historyCalm); err != nil {
 			return nil, err
 		}
-		pages[name] = page
 	}
-	return pages, nil
+}
+
+// whole tells whether all collectors of a page succeeded.
+func whole(page []*dto.MetricFamily) bool {
+	for _, f := range page {
+		if f.GetName() != "oriel_collector_success" {
+			continue
+		}
+		for _, m := range f.GetMetric() {
+			if m.GetGauge().GetValue() == 0 {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+func gather(ctx context.Context, set *collector.Set) ([]*dto.MetricFamily, error) {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	return set.GatherContext(ctx)
 }
 
 func pause(ctx context.Context, d time.Duration) error {

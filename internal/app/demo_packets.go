@@ -12,8 +12,8 @@ import (
 )
 
 // openDemoPackets records a minute of an office, which is replayed again and
-// again with the times of now.
-func openDemoPackets(ctx context.Context, dir string, _ *slog.Logger) (demoPart, error) {
+// again with the times of now. Its records have a past.
+func openDemoPackets(ctx context.Context, dir string, log *slog.Logger) (demoPart, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return demoPart{}, fmt.Errorf("make directory: %w", err)
 	}
@@ -22,9 +22,16 @@ func openDemoPackets(ctx context.Context, dir string, _ *slog.Logger) (demoPart,
 		return demoPart{}, err
 	}
 	return demoPart{
-		run: func(ctx context.Context) error { <-ctx.Done(); return nil },
+		run: func(ctx context.Context) error {
+			if err := pastRecords(ctx, name, demoLake(dir), demoRecordHours, log); err != nil && ctx.Err() == nil {
+				log.Warn("no past records of packets", "err", err) // they come by and by
+			}
+			<-ctx.Done()
+			return nil
+		},
 		sections: map[string]any{"packets": map[string]any{
 			"files": []string{name}, "replay": true, "loop": true, "records": map[string]any{"flush_interval": "10s"},
+			"detections": map[string]any{"repeat": "10m"}, // what is seen each minute is told more often than a network would want it
 		}},
 	}, nil
 }

@@ -34,7 +34,7 @@ type serveFlags struct {
 	externalURL string
 	web         server.Config
 	log         logFlags
-	past        bool             // of the demo: make up the hours before it began
+	past        time.Time        // of the demo: when it began, to make up the hours before
 	inside      wireguard.Inside // of the demo: its devices are in this process
 }
 
@@ -97,7 +97,7 @@ func serve(ctx context.Context, f serveFlags, log *slog.Logger, ready func(url s
 		cancel()
 		return errors.Join(err, srv.Run(stopped)) // closes the listeners
 	}
-	if f.past {
+	if !f.past.IsZero() {
 		if err := a.backfill(ctx); err != nil && ctx.Err() == nil {
 			log.Warn("no history", "err", err) // graphs fill up by and by
 		}

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httputil"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -316,6 +317,53 @@ func TestQueriesEndWithTheRequest(t *testing.T) {
 	<-entered
 	cancel()
 	<-done
+}
+
+// TestAnEngineThatBreaksOffCostsItsQuery: the engine is behind a proxy of the standard library, which panics when it cannot
+// pass an answer on: of one that is too large, or of somebody who has gone. A query has a goroutine of its own, where
+// nobody would catch it.
+func TestAnEngineThatBreaksOffCostsItsQuery(t *testing.T) {
+	engine := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch _ = r.ParseForm(); r.Form.Get("query") {
+		case "large":
+			chunk := make([]byte, 1<<20)
+			for range maxQueryAnswers>>20 + 8 {
+				if _, err := w.Write(chunk); err != nil {
+					return
+				}
+			}
+		case "broken":
+			_, _ = io.WriteString(w, `{"status":`)
+			_ = http.NewResponseController(w).Flush()
+			panic(http.ErrAbortHandler)
+		default:
+			_, _ = io.WriteString(w, `{"status":"success"}`)
+		}
+	}))
+	defer engine.Close()
+	to, err := url.Parse(engine.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pages := httptest.NewServer(console(t, &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(to) }, ErrorLog: slog.NewLogLogger(quiet.Handler(), slog.LevelDebug)}))
+	defer pages.Close()
+	for query, want := range map[string]string{"large": "too large", "broken": "broke off"} {
+		body := strings.NewReader(`{"queries": [{"ref_id": "A", "expr": "` + query + `"}, {"ref_id": "B", "expr": "good"}]}`)
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, pages.URL+"/api/console/query", body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Content-Type", "application/json")
+		resp, err := pages.Client().Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := io.ReadAll(resp.Body)
+		_ = resp.Body.Close()
+		if err != nil || !strings.Contains(string(got), want) || !strings.Contains(string(got), `{"ref_id":"B","code":200`) {
+			t.Errorf("%s: %v, %.300s", query, err, got)
+		}
+	}
 }
 
 func TestConfigurationHidesSecrets(t *testing.T) {

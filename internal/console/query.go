@@ -90,15 +90,30 @@ func (c *Console) ask(ctx context.Context, q promQuery, b *budget) promAnswer {
 	}
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	rec := &recorder{head: http.Header{}, code: http.StatusOK, budget: b}
-	c.needs.Engine.ServeHTTP(rec, req)
+	cut := !c.engine(rec, req)
 	a := promAnswer{RefID: q.RefID, Code: rec.code, Body: rec.body.Bytes()}
 	switch {
 	case rec.full:
 		a.Code, a.Body = http.StatusRequestEntityTooLarge, failure("the answer is too large: ask for fewer series or a shorter range")
+	case cut:
+		a.Code, a.Body = http.StatusBadGateway, failure("the engine's answer broke off")
 	case !json.Valid(a.Body):
 		a.Body = failure(strings.TrimSpace(string(a.Body[:min(len(a.Body), 512)])))
 	}
 	return a
+}
+
+// engine asks it and tells whether the whole answer came. A handler gives up by a
+// panic, of which net/http knows; here it would end the program: each query has a
+// goroutine of its own.
+func (c *Console) engine(w http.ResponseWriter, r *http.Request) (whole bool) {
+	defer func() {
+		if v := recover(); v != nil && v != http.ErrAbortHandler { //nolint:errorlint // that very value, as net/http compares it
+			panic(v)
+		}
+	}()
+	c.needs.Engine.ServeHTTP(w, r)
+	return true
 }
 
 func failure(message string) json.RawMessage {

@@ -1,6 +1,7 @@
 // What people do: choose a range and a variable, zoom, explore, look up, silence.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { panelsOf, torn } from './checks.mjs';
 
 export async function clicks({ open, base, shots, fail, settle }) {
   const step = async (name, f) => {
@@ -61,6 +62,24 @@ export async function clicks({ open, base, shots, fail, settle }) {
     await page.waitForFunction(() => [...document.querySelectorAll('.panel[aria-label="Peers"] tbody')].some((b) => b.rows.length === 1 && b.innerText.includes('Lisbon branch')), undefined, { timeout: 20e3 });
     must((await rows.count()) === 1, 'one peer is shown');
     await settle(page);
+  });
+
+  // The look at torn tables sees one: the same panel, with the names that its queries would keep.
+  await step('torn', async (page) => {
+    let tear = false;
+    let json;
+    await page.route('**/api/console/dashboards/oriel-tunnels-usage', async (r) => {
+      json = await (await r.fetch()).json();
+      const p = panelsOf(json).find((x) => x.title === 'All services');
+      if (tear) p.targets = p.targets.map((t) => ({ ...t, expr: t.expr.replace(/^max by \([^)]*\) \((.*)\)$/s, 'label_replace($1, "name", "$$1", "__name__", "(.*)")') }));
+      return r.fulfill({ json });
+    });
+    for (tear of [false, true]) {
+      await page.goto(`${base}/d/oriel-tunnels-usage`);
+      await settle(page);
+      const found = await torn(page, json);
+      must(tear ? found.length === 1 && found[0].startsWith('All services') : found.length === 0, `torn: ${JSON.stringify(found)}`);
+    }
   });
 
   await step('alone', async (page) => {

@@ -5,7 +5,7 @@ import { legendOf, sqlFrame } from './data/query';
 import { figures, oneTable, reduceField } from './data/reduce';
 import { transform } from './data/transform';
 import { displayOf, mapping, whole } from './format/display';
-import { durationText, interval, parseDuration, parseRange, parseTime, rangeText } from './format/time';
+import { durationText, interval, parseDate, parseDuration, parseRange, parseTime, rangeText, timeText } from './format/time';
 import { formatText } from './format/units';
 
 const field = (name: string, values: unknown[], more: Partial<Field> = {}): Field => ({ name, type: typeof (values.find((v) => v !== null) ?? 0) === 'number' ? 'number' : 'string', values, config: {}, ...more });
@@ -36,6 +36,14 @@ describe('time', () => {
     expect(parseTime('1700000000000', now, false)).toBe(1700000000000);
     for (const bad of ['', 'x', 'now-', 'now-1q', 'now+', '<script>']) expect(parseTime(bad, now, false)).toBeNaN();
     expect(parseRange('now', 'now-1h', now)).toEqual({ from: now - 3600e3, to: now });
+  });
+  it('reads a date in its zone', () => {
+    expect(parseDate('2026-11-21 10:05:07', 'utc')).toBe(Date.UTC(2026, 10, 21, 10, 5, 7));
+    expect(parseDate('2026-11-21 10:05', 'Asia/Kolkata')).toBe(Date.UTC(2026, 10, 21, 4, 35));
+    expect(parseDate('2026-07-01', 'America/New_York')).toBe(Date.UTC(2026, 6, 1, 4));
+    expect(parseDate('2026-03-29 03:30:00', 'Europe/Berlin')).toBe(Date.UTC(2026, 2, 29, 1, 30)); // an hour after the clocks went forward
+    for (const zone of ['browser', 'utc', 'Asia/Tokyo', 'Europe/Lisbon']) expect(timeText(parseDate('2026-10-25 12:00:00', zone), zone)).toBe('2026-10-25 12:00:00');
+    for (const bad of ['', 'x', '2026', '2026-13-01', '2026-11-21 25:00', '<script>']) expect(parseDate(bad, 'utc')).toBeNaN();
   });
   it('chooses intervals', () => {
     expect(interval({ from: 0, to: 3600e3 }, 600, 15e3)).toBe(15e3);

@@ -23,18 +23,22 @@ type Series struct {
 }
 
 // Span is the time to make up: from Start to End, which is when the second page was read.
-type Span struct{ Start, End time.Time }
+// Began is when what is shown began to run.
+type Span struct{ Start, Began, End time.Time }
 
 // point is a series at the moments of both pages.
 type point struct {
 	metric      map[string]string
 	first, last float64
 	counts      bool   // a counter, or a part of a histogram
+	single      bool   // no part of a histogram or summary
 	family      string // of the metric: a histogram's parts have one
 }
 
 // Of makes the past of two pages of a collector that are some time apart.
-// Series that only one page has are left out.
+// A counter that only the second one has began in between, another series was
+// the same before. Left out is what only the first one has, and a description
+// (_info) that is not the same any longer: it would stand beside the one before.
 func Of(first, second []*dto.MetricFamily, apart time.Duration, span Span) []Series {
 	before := map[string]float64{}
 	for _, p := range points(first) {
@@ -44,10 +48,13 @@ func Of(first, second []*dto.MetricFamily, apart time.Duration, span Span) []Ser
 	var list []Series
 	for _, p := range points(second) {
 		v, ok := before[key(p.metric)]
-		if !ok || math.IsNaN(p.last) || math.IsInf(p.last, 0) {
+		if (!ok && strings.HasSuffix(p.metric["__name__"], "_info")) || math.IsNaN(p.last) || math.IsInf(p.last, 0) {
 			continue
 		}
-		p.first = v
+		p.first = v // a new counter began at zero
+		if !ok && !p.counts {
+			p.first = p.last
+		}
 		still := !p.counts && p.first == p.last && p.last == math.Trunc(p.last) && !p.moves(span.End)
 		list = append(list, Series{Metric: p.metric, At: p.past(apart, span, all), Still: still})
 	}
@@ -60,7 +67,7 @@ func (p point) past(apart time.Duration, span Span, waves *waves) func(time.Time
 	now := float64(span.End.UnixMilli()) / 1000
 	switch {
 	case p.counts:
-		return p.counter(w, apart)
+		return p.counter(w, waves, apart, span)
 	case strings.HasSuffix(p.metric["__name__"], "_age_seconds"):
 		made := stamp(now-p.last, 1, now, waves.of(key(p.metric)))
 		return func(t time.Time) float64 { return max(0, float64(t.UnixMilli())/1000-made(t)) }
@@ -85,23 +92,6 @@ func (p point) past(apart time.Duration, span Span, waves *waves) func(time.Time
 		return func(t time.Time) float64 { return math.Round(value(t)) }
 	}
 	return value
-}
-
-// counter rises with the wave around the rate that the pages show, up to the
-// value that is there now. Before it would have begun at zero there was another
-// run of the same program, which counted at the same rate.
-func (p point) counter(w *wave, apart time.Duration) func(time.Time) float64 {
-	rate := max(0, (p.last-p.first)/apart.Seconds())
-	if rate == 0 {
-		return func(time.Time) float64 { return p.last }
-	}
-	return func(t time.Time) float64 {
-		// Never above what is there now: Prometheus would take the fall for a restart.
-		if v := p.last - rate*(w.sumEnd-w.sum(t)); v >= 0 {
-			return v
-		}
-		return rate * w.sum(t)
-	}
 }
 
 // subject is what a series is about: series of one subject rise and fall
@@ -249,7 +239,7 @@ func points(families []*dto.MetricFamily) []point {
 				for i := 0; i+1 < len(more); i += 2 {
 					metric[more[i]] = more[i+1]
 				}
-				list = append(list, point{metric: metric, last: value, counts: counts, family: family})
+				list = append(list, point{metric: metric, last: value, counts: counts, family: family, single: f.GetType() != dto.MetricType_HISTOGRAM && f.GetType() != dto.MetricType_GAUGE_HISTOGRAM && f.GetType() != dto.MetricType_SUMMARY})
 			}
 			switch f.GetType() {
 			case dto.MetricType_COUNTER:

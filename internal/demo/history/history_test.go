@@ -42,7 +42,8 @@ func values(t *testing.T, first, second string, end time.Time) map[string][]floa
 
 func TestCountersRiseToWhatIsThere(t *testing.T) {
 	first := "# TYPE old counter\nold 1e9\n# TYPE young counter\nyoung 100\n# TYPE idle counter\nidle 7\n# TYPE mid counter\nmid 9000\n# TYPE grown counter\ngrown 49000\n"
-	second := "# TYPE old counter\nold 1.000001e9\n# TYPE young counter\nyoung 1100\n# TYPE idle counter\nidle 7\n# TYPE mid counter\nmid 9020\n# TYPE grown counter\ngrown 50000\n# TYPE fresh counter\nfresh 1\n"
+	second := "# TYPE old counter\nold 1.000001e9\n# TYPE young counter\nyoung 1100\n# TYPE idle counter\nidle 7\n# TYPE mid counter\nmid 9020\n# TYPE grown counter\ngrown 50000\n# TYPE fresh counter\nfresh 1\n# TYPE new gauge\nnew 3\n# TYPE renamed_info gauge\nrenamed_info{peer=\"b\"} 1\n"
+	first += "# TYPE renamed_info gauge\nrenamed_info{peer=\"a\"} 1\n"
 	got := values(t, first, second, time.Unix(1_800_000_000, 0))
 	restarts := map[string]int{}
 	for name, list := range got {
@@ -62,8 +63,14 @@ func TestCountersRiseToWhatIsThere(t *testing.T) {
 	if want := map[string]int{"mid": 1, "grown": 1}; !maps.Equal(restarts, want) {
 		t.Errorf("restarts %v; want %v", restarts, want)
 	}
-	if _, ok := got["fresh"]; ok {
-		t.Error("a series that one page has only has a past")
+	if n := got["fresh"]; len(n) == 0 || n[len(n)-1] < 500 { // one in ten seconds
+		t.Errorf("a counter that began in between was before at %v", n)
+	}
+	if n := got["new"]; len(n) == 0 || n[0] != 3 {
+		t.Errorf("a gauge that came in between was before %v", n)
+	}
+	if len(got["renamed_infoa"])+len(got["renamed_infob"]) > 0 {
+		t.Error("a description that has changed has a past")
 	}
 	last := func(name string) float64 { return got[name][len(got[name])-1] }
 	for name, now := range map[string][2]float64{"old": {1.000001e9, 100}, "idle": {7, 0}, "mid": {9020, 2}, "grown": {50_000, 100}} {
@@ -152,5 +159,47 @@ func TestAgesAreThoseOfHandshakes(t *testing.T) {
 	}
 	if top < 100 {
 		t.Errorf("no age above %v s", top)
+	}
+}
+
+// TestEventsHappenedBefore: what counts a few things that did not come while the pages were read has a past of steps;
+// what came in a burst just now has the rate of the whole run.
+func TestEventsHappenedBefore(t *testing.T) {
+	end := time.Unix(1_800_000_000, 0)
+	span := Span{Start: end.Add(-24 * time.Hour), Began: end.Add(-20 * time.Second), End: end}
+	text := func(burst string) string {
+		return "# TYPE refusals_total counter\nrefusals_total{tunnel=\"a\"} 2\n# TYPE idle_bytes_total counter\nidle_bytes_total 3\n# TYPE many_total counter\nmany_total 5000\n" +
+			"# TYPE never_total counter\nnever_total 0\n# TYPE burst_total counter\nburst_total " + burst + "\n"
+	}
+	rises := map[string][]time.Time{}
+	counted := map[string]float64{}
+	for _, s := range Of(page(t, text("10")), page(t, text("20")), time.Second, span) {
+		name := s.Metric["__name__"]
+		before := s.At(span.Start)
+		for at := span.Start.Add(15 * time.Second); at.Before(end); at = at.Add(15 * time.Second) {
+			v := s.At(at)
+			if v != math.Trunc(v) && name != "burst_total" {
+				t.Fatalf("%s: %v events", name, v)
+			}
+			if v > before {
+				rises[name] = append(rises[name], at)
+				counted[name] += v - before
+			}
+			before = v
+		}
+	}
+	if n := counted["refusals_total"]; n < 100 || n > 200 { // two in twenty minutes
+		t.Errorf("%v refusals in a day", n)
+	}
+	if at := rises["refusals_total"]; len(at) < 50 || at[0].Sub(span.Start) > 2*time.Hour || end.Sub(at[len(at)-1]) > 2*time.Hour {
+		t.Errorf("refusals at %v", at)
+	}
+	for _, name := range []string{"idle_bytes_total", "many_total", "never_total"} {
+		if counted[name] != 0 {
+			t.Errorf("%s counted %v", name, counted[name])
+		}
+	}
+	if rate := counted["burst_total"] / span.End.Sub(span.Start).Seconds(); rate < 0.7 || rate > 1.4 {
+		t.Errorf("the burst is %v a second; the run counted 1", rate)
 	}
 }

@@ -16,8 +16,8 @@ var (
 
 // office makes what machines say without being asked: the time, their addresses, and calls.
 func (w *wire) office() {
-	for i := range 24 {
-		at := Length * time.Duration(i) / 25
+	for i := range 12 {
+		at := Length * time.Duration(i) / 13
 		w.time(at, i)
 		w.lease(at+200*time.Millisecond, i)
 		w.call(at+400*time.Millisecond, i)

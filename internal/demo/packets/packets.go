@@ -46,6 +46,8 @@ func Write(ctx context.Context, cfg Config, name string) error {
 	w.names(r)
 	w.scan()
 	w.office()
+	w.plant()
+	w.media()
 	if err := os.WriteFile(name, w.capture(), 0o600); err != nil {
 		return fmt.Errorf("write capture: %w", err)
 	}

@@ -34,7 +34,8 @@ type talk struct {
 	from, to netip.Addr
 	port     uint16
 	parts    []said
-	lossy    bool // a segment is lost and sent again
+	lossy    bool          // a segment is lost and sent again
+	pause    time.Duration // before the client asks again
 }
 
 // tape is a connection whose both directions are recorded.
@@ -172,6 +173,9 @@ func get(ctx context.Context, conn net.Conn, host string, paths []string) error 
 			return err
 		}
 		req.Header.Set("User-Agent", "oriel-demo/1.0")
+		if strings.HasPrefix(path, "/reports") { // in the clear, as it should not be
+			req.SetBasicAuth("reports", "demo")
+		}
 		resp, err := tr.RoundTrip(req)
 		if err != nil {
 			return err

@@ -105,6 +105,7 @@ func (w *wire) talk(at time.Duration, t talk) {
 		from, to := s, c
 		if p.client {
 			from, to = c, s
+			at += t.pause
 		}
 		at += trip/2 + time.Duration(w.random.IntN(30))*time.Millisecond
 		for data := range slices.Chunk(p.data, segment) {
@@ -138,8 +139,8 @@ func (w *wire) udp(at time.Duration, from, to netip.AddrPort, payload []byte) {
 // names makes a minute of DNS: most answered, some not known, some unanswered.
 func (w *wire) names(r *rand.Rand) {
 	known := []string{"intranet.example.", "shop.example.", "old.example.", "mail.example.", "www.example.org."}
-	for i := range 240 {
-		at := Length * time.Duration(i) / 250
+	for i := range 120 {
+		at := Length * time.Duration(i) / 125
 		name, code := known[r.IntN(len(known))], dnsmessage.RCodeSuccess
 		if i%11 == 0 {
 			name, code = "no-such-printer.example.", dnsmessage.RCodeNameError

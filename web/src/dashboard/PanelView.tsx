@@ -64,7 +64,7 @@ export const PanelView = memo(function PanelView(p: PanelViewProps) {
   const problems = [...(state.error ? [state.error] : []), ...(state.data?.errors ?? [])];
   const notes = ready?.notes ?? [];
   const missing = [!Kind && `panels of type ${JSON.stringify(panel.type)} are not supported`, panel.libraryPanel !== undefined && !panel.targets && 'library panels are not supported'].filter(Boolean) as string[];
-  const empty = ready !== undefined && problems.length === 0 && !silent.has(panel.type) && !ready.frames.some((f) => f.length > 0 && f.fields.length > 0);
+  const empty = ready !== undefined && problems.length === 0 && !silent.has(panel.type) && !ready.frames.some(tells);
   const status = missing.length ? 'unsupported' : problems.length && !ready?.frames.length ? 'error' : silent.has(panel.type) || (ready && !empty) ? 'ready' : empty ? 'empty' : 'loading';
   const noValue = panel.fieldConfig?.defaults?.noValue;
   const expected = empty && noValue !== undefined; // nothing is what a good day looks like
@@ -102,6 +102,9 @@ export const PanelView = memo(function PanelView(p: PanelViewProps) {
 });
 
 const noFrames: Frame[] = [];
+
+// tells is true of a frame with a value besides times: a line of NaN alone is no data.
+const tells = (f: Frame): boolean => f.fields.some((c) => c.type !== 'time' && c.values.some((v) => v !== null && v !== undefined && !Number.isNaN(v)));
 
 // dashed makes Grafana's paths ours: they are the same but for the name of the dashboard at their end.
 const dashed = (url: string): string => url.replace(/^\/d\/([^/?]+)\/[^?]*/, '/d/$1');

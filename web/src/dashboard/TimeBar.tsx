@@ -1,6 +1,6 @@
 import { ActionIcon, Button, Group, NativeSelect, Popover, Stack, TextInput } from '@mantine/core';
 import { useEffect, useState } from 'react';
-import { parseTime, rangeText, timeText, type Range } from '../format/time';
+import { parseDate, parseTime, rangeText, timeText, type Range } from '../format/time';
 import { useBusy, type Busy } from '../ui/busy';
 import { change } from '../ui/url';
 import { shift, zoomOut, type State } from './state';
@@ -18,8 +18,7 @@ export function TimeBar({ state, range, onRefresh, busy }: TimeBarProps) {
   const [from, setFrom] = useState(show(state.from));
   const [to, setTo] = useState(show(state.to));
   useEffect(() => { setFrom(show(state.from)); setTo(show(state.to)); }, [state.from, state.to, open]); // eslint-disable-line react-hooks/exhaustive-deps
-  // A typed date is of the zone chosen, which Date.parse only knows for UTC and the browser's own.
-  const read = (t: string) => (t.startsWith('now') || /^\d+$/.test(t) ? t : String(Date.parse(t.trim().replace(' ', 'T') + (state.zone === 'utc' ? 'Z' : ''))));
+  const read = (t: string) => (t.startsWith('now') || /^\d+$/.test(t) ? t : String(parseDate(t, state.zone))); // a typed date is of the zone chosen
   const now = Date.now();
   const [a, b] = [parseTime(read(from), now, false), parseTime(read(to), now, true)];
   const wrong = Number.isNaN(a) ? 'from' : Number.isNaN(b) || b <= a ? 'to' : '';

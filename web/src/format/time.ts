@@ -104,6 +104,17 @@ export function timeText(ms: number, zone: string): string {
   return Number.isFinite(ms) && Math.abs(ms) < 8.64e15 ? formatter(zone, full).format(ms).replace(',', '') : '';
 }
 
+// parseDate reads what timeText writes, or the begin of it; NaN if it is none.
+export function parseDate(text: string, zone: string): number {
+  const m = /^(\d{4}-\d\d-\d\d)(?:[ T](\d\d:\d\d)(:\d\d)?)?$/.exec(text.trim());
+  if (!m) return NaN;
+  const want = Date.parse(`${m[1]}T${m[2] ?? '00:00'}${m[3] ?? ':00'}Z`);
+  // What a zone's clock shows tells how far it is off; twice, as that may change in between.
+  let at = want;
+  for (let i = 0; i < 2; i++) at += want - Date.parse(`${timeText(at, zone).replace(' ', 'T')}Z`);
+  return at;
+}
+
 export const clockText = (ms: number, zone: string): string =>
   formatter(zone, { hour: '2-digit', minute: '2-digit', second: '2-digit' }).format(ms);
 

@@ -23,7 +23,7 @@ export function SourceCard({ source, health, reading, to, dark, ...own }: Source
       <div className="top"><span className={`dot ${health.mark}`} />{to ? <Link to={to} inherit><b>{source.title}</b></Link> : <b>{source.title}</b>}<Text span size="xs" c="dimmed" ml="auto">{health.words}</Text></div>
       <div className="figure"><span className={good === undefined ? undefined : good ? 'fine' : 'alarm'}>{figure || '–'}</span> <em>{words}</em></div>
       <div className="line" ref={box}>
-        {reading?.line && size.width > 0 && <Spark spark={reading.line} color={color} w={size.width} h={30} />}
+        {reading?.line && size.width > 0 && <Spark spark={reading.line} color={color} w={size.width} h={28} />}
         {line && last !== undefined && last !== null && <em>{formatText(last, line.unit, 1)} {line.words}</em>}
       </div>
     </div>

@@ -90,7 +90,7 @@ export function BarGauge(p: PanelProps) {
       <div className="bars vertical">
         {shown.map(({ v, d, text, part }, i) => (
           <div key={i} title={`${v.name}: ${text}`}>
-            <b style={{ color: ink(d), fontSize: fit(text, p.width / list.length - 10, 26, 22) }}>{text}</b>
+            <b style={{ color: ink(d), fontSize: fit(text, (p.width - 8 * (list.length - 1)) / list.length - 4, 26, 22) }}>{text}</b>
             <span className={o.showUnfilled === false ? undefined : 'unfilled'}><i style={{ height: width(part), background: fill(d, v.field, part), '--dir': 'to top' } as React.CSSProperties} /></span>
             <em>{v.name}</em>
           </div>

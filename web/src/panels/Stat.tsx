@@ -51,10 +51,11 @@ export function Stat(p: PanelProps) {
         const back = o.colorMode === 'background' || o.colorMode === 'background_solid';
         const ink = back ? '#fff' : o.colorMode === 'none' ? 'inherit' : d.color;
         const nameSize = name ? (mode === 'name' ? fit(name, w - 16, h * 0.5, 34) : Math.min(15, Math.max(11, h * 0.2))) : 0;
-        const size = fit(text.length < 3 ? '000' : text, w - 20, (h - nameSize) * (o.graphMode === 'area' && v.spark ? 0.55 : 0.65));
+        const below = o.graphMode === 'area' && v.spark && h > 44 ? h * 0.3 : 0; // what was before, out of the figure's way
+        const size = fit(text.length < 3 ? '000' : text, Math.min(w - 24, w * 0.86), (h - below - nameSize * 1.15) * 0.72);
         return (
-          <div key={i} className="tile" style={{ background: back ? d.color : undefined, color: ink }} title={`${v.name}: ${whole(d)}`}>
-            {o.graphMode === 'area' && v.spark && h > 44 && <Spark spark={v.spark} color={back ? '#ffffff' : d.color} w={w} h={h * 0.42} />}
+          <div key={i} className="tile" style={{ background: back ? d.color : undefined, color: ink, paddingBottom: below }} title={`${v.name}: ${whole(d)}`}>
+            {below > 0 && <Spark spark={v.spark!} color={back ? '#ffffff' : d.color} w={w} h={h * 0.34} />}
             <Linked v={v} p={p}>
               {name !== '' && <div className="name" style={{ fontSize: nameSize, color: mode === 'name' || back ? ink : undefined }}>{name}</div>}
               {text !== '' && <div className="value" style={{ fontSize: size }}>{text}</div>}

@@ -94,7 +94,7 @@ function Cell({ field, frame, row, show, right, link }: CellProps) {
   const [l] = field.config.links ?? [];
   const cells = l ? Object.fromEntries(frame.fields.map((f) => [displayName(f, frame), f.values[row]])) : {};
   const inside = l && link ? <Link to={link(l.url, linkVars(displayName(field, frame), value, undefined, cells))} blank={l.targetBlank} title={l.title} inherit>{text}</Link> : text;
-  return <td style={style} title={text}>{inside}</td>;
+  return <td className={value === null || value === undefined ? 'none' : undefined} style={style} title={text}>{inside}</td>;
 }
 
 // TablePanel shows the frame that is chosen, of several the first.

@@ -4,6 +4,7 @@ import { color, ramp, seriesColor } from '../format/color';
 import { displayOf, mapping, whole } from '../format/display';
 import { timeText } from '../format/time';
 import { formatText } from '../format/units';
+import { emWidth } from './measure';
 import type { PanelProps } from './types';
 
 // Options of ECharts for the kinds of panels that it draws.
@@ -12,12 +13,21 @@ const inkOf = (p: PanelProps) => (p.look.dark ? '#b4b8c0' : '#495057');
 const tooltipOf = (p: PanelProps, more: object = {}) => ({
   renderMode: 'richText', confine: true, backgroundColor: p.look.dark ? '#25262b' : '#ffffff', borderColor: p.look.dark ? '#444' : '#ccc', textStyle: { color: inkOf(p), fontSize: 12 }, ...more,
 });
-const legendOf = (p: PanelProps, names: string[]) => {
+// legendOf names what is drawn, below it in as many lines as it needs if those are few, or at its right.
+const legendOf = (p: PanelProps, names: string[], texts = names) => {
   const o = (p.panel.options?.legend ?? {}) as { showLegend?: boolean; placement?: string };
   const right = o.placement === 'right' && p.width > 360;
+  let [lines, used] = [1, 0];
+  for (const t of texts) {
+    const w = Math.min(emWidth(t) * 11, 220) + 12 + 5 + 10; // with its mark and the gaps
+    if (used > 0 && used + w > p.width - 10) [lines, used] = [lines + 1, 0];
+    used += w;
+  }
+  const few = lines <= Math.max(1, Math.min(4, Math.floor(p.height / 70)));
+  const show = o.showLegend !== false && names.length > 0;
   return {
-    show: o.showLegend !== false && names.length > 0, right,
-    option: { type: 'scroll', show: o.showLegend !== false, data: names, icon: 'roundRect', itemWidth: 12, itemHeight: 4, textStyle: { color: inkOf(p), fontSize: 11, overflow: 'truncate', width: right ? 140 : 220 }, ...(right ? { orient: 'vertical', right: 4, top: 'middle' } : { bottom: 0, left: 'center' }) },
+    show, right, room: show && !right ? (few ? lines * 19 : 19) + 7 : 4, // pixels below the drawing
+    option: { type: few || right ? 'plain' : 'scroll', itemGap: few && lines > 1 ? 8 : 10, show: o.showLegend !== false, data: names, icon: 'roundRect', itemWidth: 12, itemHeight: 4, textStyle: { color: inkOf(p), fontSize: 11, overflow: 'truncate', width: right ? 140 : 220 }, ...(right ? { orient: 'vertical', right: 4, top: 'middle' } : { bottom: 0, left: 'center' }) },
   };
 };
 
@@ -30,15 +40,16 @@ export function pieOption(p: PanelProps): object {
     const own = mapping(v.value, f.config)?.color;
     return { name: v.name, value: v.value as number, text: whole(displayOf(f, p.look)(v.value)), itemStyle: { color: own ? color(own, p.look.dark) : mode === 'fixed' ? color(f.config.color?.fixedColor, p.look.dark) : mode === 'thresholds' ? displayOf(f, p.look)(v.value).color : seriesColor(i, p.look.dark) } };
   });
-  const legend = legendOf(p, data.map((d) => d.name));
+  const named = (n: string) => { const d = data.find((x) => x.name === n); return o.legend?.values?.length ? `${n}  ${d?.text ?? ''}` : n; };
+  const legend = legendOf(p, data.map((d) => d.name), data.map((d) => named(d.name)));
   const share = (d: { percent?: number }) => `${(d.percent ?? 0).toFixed(1)}%`;
   const labels = o.displayLabels ?? [];
-  const bottom = legend.show && !legend.right ? 26 : 4;
-  const room = labels.length ? Math.min(110, Math.max(...data.map((d) => d.name.length), 4) * 7 + (labels.length > 1 ? 40 : 0)) : 0; // beside the pie, for labels
+  const bottom = legend.room;
+  const room = labels.length ? Math.min(110, Math.max(...data.map((d) => (labels.includes('name') ? emWidth(d.name) * 11 : 0)), 20) + (labels.length > 1 || !labels.includes('name') ? 42 : 0) + 14) : 0; // beside the pie, for labels
   const r = Math.max(Math.min(p.width, p.height - bottom) * 0.3, Math.min((p.width - (legend.right ? 170 : 0)) / 2 - room, (p.height - bottom) / 2 - (labels.length ? 14 : 0)) - (labels.length ? 12 : 6));
   return {
     tooltip: tooltipOf(p, { formatter: (d: { name: string; data: { text: string }; percent: number }) => `${d.name}\n${d.data.text} (${share(d)})` }),
-    legend: { ...legend.option, formatter: (n: string) => { const d = data.find((x) => x.name === n); return o.legend?.values?.length ? `${n}  ${d?.text ?? ''}` : n; } },
+    legend: { ...legend.option, formatter: named },
     series: [{
       type: 'pie', radius: o.pieType === 'donut' ? [r * 0.6, r] : [0, r], center: [legend.right ? (p.width - 170) / 2 : p.width / 2, (p.height - bottom) / 2], data,
       labelLine: { length: 6, length2: 6 },
@@ -62,7 +73,7 @@ export function barOption(p: PanelProps): object {
   const category = { type: 'category', data: cats, inverse: across, axisTick: { show: false }, axisLine: { lineStyle: { color: inkOf(p), opacity: 0.3 } }, axisLabel: { color: inkOf(p), fontSize: 11, hideOverlap: true, overflow: 'truncate', width: across ? Math.min(160, p.width * 0.3) : Math.max(50, (p.width / Math.max(cats.length, 1)) - 6) } };
   const sums = cats.map((_, i) => numbers.reduce((s, f) => s + Math.abs((f.values[i] as number | null) ?? 0), 0));
   return {
-    grid: { left: 6, right: legend.right ? 160 : 14, top: 10, bottom: legend.show && names.length > 1 && !legend.right ? 26 : 4, outerBoundsMode: 'same', containLabel: true },
+    grid: { left: 6, right: legend.right ? 160 : 14, top: 10, bottom: names.length > 1 ? legend.room : 4, outerBoundsMode: 'same', containLabel: true },
     tooltip: tooltipOf(p, { trigger: 'axis', axisPointer: { type: 'shadow' }, valueFormatter: (v: number) => formatText(v, first?.config.unit, first?.config.decimals) }),
     legend: { ...legend.option, show: legend.show && names.length > 1 },
     xAxis: across ? value : category, yAxis: across ? category : value,
