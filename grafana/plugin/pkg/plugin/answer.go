@@ -10,6 +10,7 @@ import (
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/ipc"
+	"github.com/apache/arrow-go/v18/arrow/memory"
 )
 
 const (
@@ -18,6 +19,8 @@ const (
 	maxError = 64 << 10
 	// maxTail bounds what stands behind the rows of a query: the expanded SQL is the most of it.
 	maxTail = 64 << 20
+	// maxBatch bounds a batch of rows: a server of ours sends some thousand of them at a time.
+	maxBatch = 256 << 20
 )
 
 // fault is an error as /api/sql tells it.
@@ -50,6 +53,8 @@ type sink interface {
 	begin(ref string, schema *arrow.Schema) error
 	batch(ref string, batch arrow.RecordBatch) error
 	end(ref string, t tail) error
+	// allocator gives the memory that the batches of an answer are read into; begin follows.
+	allocator(ref string) memory.Allocator
 }
 
 // read hands an answer to a sink. The error is of the answer as a whole.
@@ -93,7 +98,8 @@ func readRows(part io.Reader, ref string, to sink) (err error) {
 			err = fmt.Errorf("malformed Arrow stream: %v", r)
 		}
 	}()
-	rows, err := ipc.NewReader(part)
+	messages := ipc.NewMessageReader(part, ipc.WithAllocator(to.allocator(ref)), ipc.WithBodySizeLimit(maxBatch))
+	rows, err := ipc.NewReaderFromMessageReader(messages)
 	if err != nil {
 		return fmt.Errorf("read Arrow stream: %w", err)
 	}
