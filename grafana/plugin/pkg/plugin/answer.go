@@ -19,8 +19,6 @@ const (
 	maxError = 64 << 10
 	// maxTail bounds what stands behind the rows of a query: the expanded SQL is the most of it.
 	maxTail = 64 << 20
-	// maxBatch bounds a batch of rows: a server of ours sends some thousand of them at a time.
-	maxBatch = 256 << 20
 )
 
 // fault is an error as /api/sql tells it.
@@ -98,8 +96,7 @@ func readRows(part io.Reader, ref string, to sink) (err error) {
 			err = fmt.Errorf("malformed Arrow stream: %v", r)
 		}
 	}()
-	messages := ipc.NewMessageReader(part, ipc.WithAllocator(to.allocator(ref)), ipc.WithBodySizeLimit(maxBatch))
-	rows, err := ipc.NewReaderFromMessageReader(messages)
+	rows, err := ipc.NewReaderFromMessageReader(&messages{r: part, mem: to.allocator(ref)})
 	if err != nil {
 		return fmt.Errorf("read Arrow stream: %w", err)
 	}

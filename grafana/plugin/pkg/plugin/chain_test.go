@@ -212,7 +212,7 @@ func TestABatchThatSaysItIsHuge(t *testing.T) {
 	text := "--b\r\nContent-Type: " + arrowType + "\r\nOriel-Ref-Id: A\r\n\r\n" + string(body) + "\r\n"
 	url := junk(t, 200, "multipart/mixed; boundary=b", []byte(text))
 	got := ask(t, newDatasource(t, url, "", nil), dataQuery("A", `{"rawSql":"SELECT 1"}`))["A"]
-	if got.Error == nil || !strings.Contains(got.Error.Error(), "exceeds limit") {
+	if got.Error == nil || !strings.Contains(got.Error.Error(), "a body of 1099511627776 bytes") {
 		t.Errorf("answer %+v", got)
 	}
 }
@@ -231,5 +231,20 @@ func TestIdentityGoesAlongOnlyIfWanted(t *testing.T) {
 		if got.Get("Authorization") != want || (got.Get("X-Grafana-User") == "ada") != (want != "") {
 			t.Errorf("%s: headers %v", jsonData, maps.Collect(maps.All(got)))
 		}
+	}
+}
+
+// TestMoreRowsThanWereAskedFor cost their query, not the plug-in's memory.
+func TestMoreRowsThanWereAskedFor(t *testing.T) {
+	f := newFakeServer(t, map[string]result{"A": {fields: oneNumber, rows: [][]any{{int64(1)}, {int64(2)}, {int64(3)}}}})
+	server, req := asGrafana(t, f.URL)
+	req.PluginContext.DataSourceInstanceSettings.JsonData = []byte(`{"maxRows":2}`)
+	resp, err := server.QueryData(t.Context(), req)
+	if err != nil || !strings.Contains(resp.Responses["A"].GetError(), "more than the 2 rows") {
+		t.Errorf("Arrow: %v, %v", resp, err)
+	}
+	got := ask(t, newDatasource(t, f.URL, `{"maxRows":2}`, nil), dataQuery("A", `{"rawSql":"SELECT 1"}`))["A"]
+	if got.Error == nil || !strings.Contains(got.Error.Error(), "more than the 2 rows") {
+		t.Errorf("values: %+v", got)
 	}
 }

@@ -62,7 +62,7 @@ func (d *Datasource) health(ctx context.Context) (string, error) {
 	// SQL itself must run too: a server without an engine has tables.
 	g := &group{formats: map[string]string{"A": formatTable}}
 	g.Queries = []query{{RefID: "A", SQL: "SELECT 1 AS one"}}
-	s := &frames{group: g, building: map[string]*frameBuilder{}, done: map[string]backend.DataResponse{}}
+	s := newFrames(g, map[string]backend.DataResponse{})
 	if err := d.askHealth(ctx, g, s); err != nil {
 		return "", err
 	}

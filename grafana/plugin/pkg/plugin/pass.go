@@ -37,6 +37,7 @@ func (s *asArrow) allocator(ref string) memory.Allocator {
 type held struct {
 	schema  *arrow.Schema
 	batches []arrow.RecordBatch
+	rows    int64
 	size    int
 	nulls   []bool
 	memory  arena
@@ -55,6 +56,10 @@ func (s *asArrow) begin(ref string, schema *arrow.Schema) error {
 
 func (s *asArrow) batch(ref string, batch arrow.RecordBatch) error {
 	h := s.open[ref]
+	h.rows += batch.NumRows()
+	if err := s.group.tooMany(h.rows); err != nil {
+		return err
+	}
 	batch.Retain()
 	h.batches = append(h.batches, batch)
 	for i, c := range batch.Columns() {
@@ -66,6 +71,9 @@ func (s *asArrow) batch(ref string, batch arrow.RecordBatch) error {
 		}
 	}
 	h.size += 512 + 256*len(h.nulls)
+	if h.size > maxAnswer {
+		return fmt.Errorf("the rows are larger than %d MB: narrow the query, or lower its limit", maxAnswer>>20)
+	}
 	return nil
 }
 

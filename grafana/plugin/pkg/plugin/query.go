@@ -30,7 +30,7 @@ func (d *Datasource) QueryData(ctx context.Context, req *backend.QueryDataReques
 	for _, g := range groups {
 		wg.Go(func() {
 			done := map[string]backend.DataResponse{}
-			var s sink = &frames{group: g, building: map[string]*frameBuilder{}, done: done}
+			var s sink = newFrames(g, done)
 			if p, ok := ctx.Value(passedKey{}).(*passed); ok {
 				s = newAsArrow(g, p, done)
 			}
@@ -139,7 +139,12 @@ func statusOf(err error) backend.Status {
 type frames struct {
 	group    *group
 	building map[string]*frameBuilder
+	rows     map[string]int64
 	done     map[string]backend.DataResponse
+}
+
+func newFrames(g *group, done map[string]backend.DataResponse) *frames {
+	return &frames{group: g, building: map[string]*frameBuilder{}, rows: map[string]int64{}, done: done}
 }
 
 func (s *frames) begin(ref string, schema *arrow.Schema) (err error) {
@@ -147,7 +152,13 @@ func (s *frames) begin(ref string, schema *arrow.Schema) (err error) {
 	return err
 }
 
-func (s *frames) batch(ref string, batch arrow.RecordBatch) error { return s.building[ref].add(batch) }
+func (s *frames) batch(ref string, batch arrow.RecordBatch) error {
+	s.rows[ref] += batch.NumRows()
+	if err := s.group.tooMany(s.rows[ref]); err != nil {
+		return err
+	}
+	return s.building[ref].add(batch)
+}
 
 // allocator: what is in a frame stays after the answer.
 func (s *frames) allocator(string) memory.Allocator { return memory.DefaultAllocator }
