@@ -4,12 +4,14 @@ package main
 
 import (
 	"archive/zip"
+	"debug/buildinfo"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"strings"
 )
 
@@ -18,14 +20,14 @@ func main() {
 		fmt.Fprintln(os.Stderr, "usage: pack FOLDER ZIP")
 		os.Exit(2) //nolint:forbidigo // it is a command
 	}
-	if err := pack(os.Args[1], os.Args[2]); err != nil {
+	if err := pack(os.Args[1], os.Args[2], buildinfo.ReadFile); err != nil {
 		fmt.Fprintln(os.Stderr, "pack:", err)
 		os.Exit(1) //nolint:forbidigo // it is a command
 	}
 }
 
-func pack(folder, to string) (err error) {
-	if err := check(folder); err != nil {
+func pack(folder, to string, info func(string) (*debug.BuildInfo, error)) (err error) {
+	if err := check(folder, info); err != nil {
 		return err
 	}
 	out, err := os.Create(to) //nolint:gosec // make names both
