@@ -33,6 +33,10 @@ type rule struct {
 // value is Prometheus' name of an alert's value in annotations; Grafana's is by query.
 var value = regexp.MustCompile(`\$value\b`)
 
+// alertFolder is not the dashboards' folder: Grafana provisions alerts first, and
+// would make that one without its uid; the dashboards' own would then be refused.
+const alertFolder = "Oriel alerts"
+
 // managedAlerts is every alert of Oriel's rules as one that Grafana evaluates.
 // The recording rules that they read stay with Oriel.
 func managedAlerts() ([]byte, error) {
@@ -60,7 +64,7 @@ func managedAlerts() ([]byte, error) {
 			if interval == "" {
 				interval = "1m"
 			}
-			groups = append(groups, map[string]any{"orgId": 1, "name": g.Name, "folder": "Oriel", "interval": interval, "rules": list})
+			groups = append(groups, map[string]any{"orgId": 1, "name": g.Name, "folder": alertFolder, "interval": interval, "rules": list})
 		}
 	}
 	return document(map[string]any{"apiVersion": 1, "groups": groups})

@@ -130,7 +130,12 @@ After=wg-quick@{{.Interface}}.service
 BindsTo=wg-quick@{{.Interface}}.service
 
 [Service]
+{{- if lt .Port 1024}}
+CapabilityBoundingSet=CAP_NET_BIND_SERVICE
+AmbientCapabilities=CAP_NET_BIND_SERVICE
+{{- else}}
 CapabilityBoundingSet=
+{{- end}}
 NoNewPrivileges=yes
 ProtectSystem=strict
 ReadWritePaths=/var/lib/grafana /var/log/grafana
