@@ -46,7 +46,7 @@ disable_brute_force_login_protection = false
 
 [auth]
 login_cookie_name = __Host-grafana_session
-disable_login_form = {{if .OAuth}}true{{else}}false{{end}}
+disable_login_form = {{if and .OAuth (not .LDAP)}}true{{else}}false{{end}}
 login_maximum_inactive_lifetime_duration = 1d
 login_maximum_lifetime_duration = 7d
 

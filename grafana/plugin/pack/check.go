@@ -176,6 +176,9 @@ func checkExecutables(wrong *complaints, d *described, folder string, info func(
 		if set["CGO_ENABLED"] != "0" {
 			wrong.add("executable %s needs a C library", name)
 		}
+		if want := `{"pluginID":"` + d.ID + `","version":"` + d.Info.Version + `"}`; !strings.Contains(strings.ReplaceAll(set["-ldflags"], `\"`, `"`), want) {
+			wrong.add("executable %s was not built as %s", name, want)
+		}
 	}
 	for _, name := range []string{"*.exe~", "*.test", d.Executable} {
 		if found, _ := filepath.Glob(filepath.Join(folder, name)); len(found) > 0 { // the pattern is valid

@@ -5,6 +5,7 @@ package main
 import (
 	"archive/zip"
 	"debug/buildinfo"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -13,6 +14,7 @@ import (
 	"path/filepath"
 	"runtime/debug"
 	"strings"
+	"time"
 )
 
 func main() {
@@ -30,6 +32,10 @@ func pack(folder, to string, info func(string) (*debug.BuildInfo, error)) (err e
 	if err := check(folder, info); err != nil {
 		return err
 	}
+	at, err := updated(folder)
+	if err != nil {
+		return err
+	}
 	out, err := os.Create(to) //nolint:gosec // make names both
 	if err != nil {
 		return err
@@ -44,7 +50,7 @@ func pack(folder, to string, info func(string) (*debug.BuildInfo, error)) (err e
 		if err != nil {
 			return err
 		}
-		h := &zip.FileHeader{Name: filepath.ToSlash(inside), Method: zip.Deflate}
+		h := &zip.FileHeader{Name: filepath.ToSlash(inside), Method: zip.Deflate, Modified: at}
 		h.SetMode(0o644)
 		if strings.HasPrefix(d.Name(), "gpx_") {
 			h.SetMode(0o755)
@@ -60,4 +66,19 @@ func pack(folder, to string, info func(string) (*debug.BuildInfo, error)) (err e
 		_, err = io.Copy(w, f)
 		return errors.Join(err, f.Close())
 	})
+}
+
+// updated is the day that plugin.json names, for all files: the same source makes the same zip.
+func updated(folder string) (time.Time, error) {
+	text, err := os.ReadFile(filepath.Join(folder, "plugin.json")) //nolint:gosec // make names it
+	if err != nil {
+		return time.Time{}, err
+	}
+	var d struct {
+		Info struct{ Updated string }
+	}
+	if err := json.Unmarshal(text, &d); err != nil {
+		return time.Time{}, err
+	}
+	return time.Parse(time.DateOnly, d.Info.Updated)
 }

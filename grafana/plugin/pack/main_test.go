@@ -62,8 +62,10 @@ func asNamed(name string) (*debug.BuildInfo, error) {
 		return nil, err
 	}
 	parts := strings.Split(strings.TrimSuffix(filepath.Base(name), ".exe"), "_")
-	return &debug.BuildInfo{Settings: []debug.BuildSetting{{Key: "GOOS", Value: parts[2]}, {Key: "GOARCH", Value: parts[3]}, {Key: "CGO_ENABLED", Value: "0"}}}, nil
+	return &debug.BuildInfo{Settings: []debug.BuildSetting{{Key: "GOOS", Value: parts[2]}, {Key: "GOARCH", Value: parts[3]}, {Key: "CGO_ENABLED", Value: "0"}, ldflags}}, nil
 }
+
+var ldflags = debug.BuildSetting{Key: "-ldflags", Value: `-X 'buildInfoJSON={"pluginID":"oriel-sql-datasource","version":"0.1.0"}'`}
 
 func TestPack(t *testing.T) {
 	folder := built(t) // elsewhere: the zip's names begin with the id all the same
@@ -81,6 +83,9 @@ func TestPack(t *testing.T) {
 		want := os.FileMode(0o644)
 		if strings.Contains(f.Name, "/gpx_") {
 			want = 0o755
+		}
+		if f.Modified.Format("2006-01-02") != "2026-11-21" {
+			t.Errorf("%s is of %v", f.Name, f.Modified)
 		}
 		if !strings.HasPrefix(f.Name, "oriel-sql-datasource/") || f.Mode() != want {
 			t.Errorf("%s has mode %v; want %v below the id", f.Name, f.Mode(), want)
@@ -172,6 +177,7 @@ func TestExecutablesAreWhatTheirNamesSay(t *testing.T) {
 	folder := built(t)
 	for want, info := range map[string]*debug.BuildInfo{
 		"is for linux_amd64": {Settings: []debug.BuildSetting{{Key: "GOOS", Value: "linux"}, {Key: "GOARCH", Value: "amd64"}, {Key: "CGO_ENABLED", Value: "0"}}},
+		"was not built as":   {Settings: []debug.BuildSetting{{Key: "-ldflags", Value: strings.Replace(ldflags.Value, "0.1.0", "0.0.9", 1)}}},
 		"needs a C library":  {Settings: []debug.BuildSetting{{Key: "GOOS", Value: "linux"}, {Key: "GOARCH", Value: "amd64"}, {Key: "CGO_ENABLED", Value: "1"}}},
 	} {
 		if err := check(folder, func(string) (*debug.BuildInfo, error) { return info, nil }); err == nil || !strings.Contains(err.Error(), want) {
