@@ -1,9 +1,11 @@
 package provisioning
 
 import (
+	"bufio"
 	"os"
 	"os/user"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -141,6 +143,53 @@ func TestAudited(t *testing.T) {
 		}
 		if got != want {
 			t.Errorf("%q: finding %v; want %v", template, got, want)
+		}
+	}
+}
+
+// Keys of Grafana's conf/defaults.ini that 10.4 and 13 both have. Grafana says nothing about others: they just do nothing.
+var settingKeys = map[string]string{
+	"server":             "protocol min_tls_version http_addr http_port domain enforce_domain root_url cert_file cert_key certs_watch_interval",
+	"security":           "admin_user admin_password secret_key cookie_secure cookie_samesite strict_transport_security content_security_policy disable_gravatar allow_embedding disable_brute_force_login_protection",
+	"auth":               "login_cookie_name disable_login_form login_maximum_inactive_lifetime_duration login_maximum_lifetime_duration",
+	"auth.anonymous":     "enabled",
+	"auth.basic":         "enabled",
+	"auth.ldap":          "enabled config_file",
+	"auth.generic_oauth": "enabled client_id client_secret scopes auth_url token_url api_url use_pkce role_attribute_path role_attribute_strict allowed_domains",
+	"users":              "allow_sign_up auto_assign_org_role",
+	"snapshots":          "external_enabled",
+	"analytics":          "reporting_enabled check_for_updates",
+	"metrics":            "enabled basic_auth_username basic_auth_password",
+	"plugins":            "allow_loading_unsigned_plugins",
+}
+
+func TestSettingsHaveGrafanasKeys(t *testing.T) {
+	for _, ldap := range []bool{false, true} {
+		s := secure(t)
+		s.LDAP, s.OAuth.APIURL, s.OAuth.AllowedDomains = ldap, "https://idp/userinfo", "example.org"
+		for _, f := range mustFiles(t, s.Files) {
+			if filepath.Base(f.Path) != "grafana.ini" {
+				continue
+			}
+			settings := readINI(bufio.NewScanner(strings.NewReader(string(f.Data))))
+			for name, value := range settings {
+				section, key := name[:strings.LastIndex(name, ".")], name[strings.LastIndex(name, ".")+1:]
+				if !slices.Contains(strings.Fields(settingKeys[section]), key) || value == "" {
+					t.Errorf("[%s] %s = %q", section, key, value)
+				}
+			}
+			// Who is in the LDAP comes in by the form.
+			if got := settings["auth.disable_login_form"]; got != map[bool]string{true: "false", false: "true"}[ldap] {
+				t.Errorf("LDAP %v: disable_login_form = %s", ldap, got)
+			}
+			// A redirect from the identity provider needs the cookie.
+			if settings["security.cookie_samesite"] != "lax" || len(settings) < 40 {
+				t.Errorf("cookie_samesite = %s, %d settings", settings["security.cookie_samesite"], len(settings))
+			}
+			// The name promises what browsers check: secure, no domain, the path /.
+			if strings.HasPrefix(settings["auth.login_cookie_name"], "__Host-") && (settings["security.cookie_secure"] != "true" || strings.Count(settings["server.root_url"], "/") != 3) {
+				t.Errorf("cookie %s at %s", settings["auth.login_cookie_name"], settings["server.root_url"])
+			}
 		}
 	}
 }
