@@ -38,10 +38,13 @@ var value = regexp.MustCompile(`\$value\b`)
 const alertFolder = "Oriel alerts"
 
 // managedAlerts is every alert of Oriel's rules as one that Grafana evaluates.
-// The recording rules that they read stay with Oriel.
-func managedAlerts() ([]byte, error) {
-	var groups []any
+// The recording rules that they read stay with Oriel. Without any, it is an empty document.
+func managedAlerts(wanted bool) ([]byte, error) {
+	groups := []any{}
 	for _, name := range rules.Names() {
+		if !wanted {
+			break
+		}
 		text, err := rules.Files.ReadFile(name)
 		if err != nil {
 			return nil, err
@@ -87,7 +90,7 @@ func managed(group string, r rule) map[string]any {
 		"data": []any{
 			map[string]any{
 				"refId": "A", "relativeTimeRange": map[string]any{"from": 600, "to": 0}, "datasourceUid": UIDPrometheus,
-				"model": map[string]any{"refId": "A", "expr": r.Expr, "instant": true, "range": false, "intervalMs": 1000, "maxDataPoints": 43200},
+				"model": map[string]any{"refId": "A", "datasource": map[string]any{"type": "prometheus", "uid": UIDPrometheus}, "expr": r.Expr, "instant": true, "range": false, "intervalMs": 1000, "maxDataPoints": 43200},
 			},
 			map[string]any{
 				"refId": "B", "datasourceUid": "__expr__",

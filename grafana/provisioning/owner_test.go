@@ -119,6 +119,29 @@ func TestWhoNotifiesOfGrafanasAlerts(t *testing.T) {
 	}
 }
 
+// TestWithoutGrafanasAlertsTheFileIsEmpty: whoever lets Oriel evaluate has no copies in
+// Grafana, and its folders are there all the same.
+func TestWithoutGrafanasAlertsTheFileIsEmpty(t *testing.T) {
+	for _, alerts := range []string{AlertsDatasource, AlertsNone} {
+		c := config(t)
+		c.Alerts = alerts
+		found := false
+		for _, f := range mustFiles(t, c.Files) {
+			if !strings.HasSuffix(f.Path, "provisioning/alerting/oriel.yaml") {
+				continue
+			}
+			found = true
+			var doc alertsFile
+			if err := yaml.UnmarshalWithOptions(f.Data, &doc, yaml.Strict()); err != nil || len(doc.Groups) != 0 || doc.APIVersion != 1 {
+				t.Errorf("%s: %+v, %v", alerts, doc, err)
+			}
+		}
+		if !found {
+			t.Errorf("%s: no file", alerts)
+		}
+	}
+}
+
 // TestAudited: a template of one's own may take away what the policy is for.
 func TestAudited(t *testing.T) {
 	for template, want := range map[string]bool{

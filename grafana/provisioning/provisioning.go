@@ -128,13 +128,17 @@ func (c *Config) Files() ([]File, error) {
 		}
 		add("dashboards/oriel/"+path.Base(name), data)
 	}
-	if c.Alerts == AlertsGrafana {
-		alerts, err := managedAlerts()
-		if err != nil {
-			return nil, err
-		}
-		add("provisioning/alerting/oriel.yaml", alerts)
+	// Grafana logs an error for each of its folders that is not there.
+	nothing, err := document(map[string]any{"apiVersion": 1, "apps": []any{}})
+	if err != nil {
+		return nil, err
 	}
+	add("provisioning/plugins/oriel.yaml", nothing)
+	alerts, err := managedAlerts(c.Alerts == AlertsGrafana)
+	if err != nil {
+		return nil, err
+	}
+	add("provisioning/alerting/oriel.yaml", alerts)
 	plugin, err := c.plugin(dir)
 	if err != nil {
 		return nil, err

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/goccy/go-yaml"
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/orielhq/oriel/internal/proctest"
 )
@@ -33,6 +34,10 @@ type (
 			JSONData                                     map[string]any    `yaml:"jsonData"`
 			SecureJSONData                               map[string]string `yaml:"secureJsonData"`
 		} `yaml:"datasources"`
+	}
+	pluginsFile struct {
+		APIVersion int `yaml:"apiVersion"`
+		Apps       []any
 	}
 	providersFile struct {
 		APIVersion int `yaml:"apiVersion"`
@@ -138,14 +143,21 @@ func TestProvisionedFilesHaveGrafanasKeys(t *testing.T) {
 	var sources sourcesFile
 	var providers providersFile
 	var alerts alertsFile
+	var plugins pluginsFile
+	seen := map[string]int{}
 	for _, f := range mustFiles(t, c.Files) {
-		to := map[string]any{"datasources": &sources, "dashboards": &providers, "alerting": &alerts}[filepath.Base(filepath.Dir(f.Path))]
+		to := map[string]any{"datasources": &sources, "dashboards": &providers, "alerting": &alerts, "plugins": &plugins}[filepath.Base(filepath.Dir(f.Path))]
 		if to == nil || filepath.Ext(f.Path) != ".yaml" {
 			continue
 		}
 		if err := yaml.UnmarshalWithOptions(f.Data, to, yaml.Strict()); err != nil {
 			t.Errorf("%s: %v", f.Path, err)
 		}
+		seen[filepath.Base(filepath.Dir(f.Path))]++
+	}
+	// Grafana looks into each of these, and complains of what is not there.
+	if diff := cmp.Diff(map[string]int{"datasources": 1, "dashboards": 1, "alerting": 1, "plugins": 1}, seen); diff != "" || sources.APIVersion*providers.APIVersion*alerts.APIVersion*plugins.APIVersion != 1 || plugins.Apps == nil {
+		t.Errorf("folders (-want +got):\n%s", diff)
 	}
 	if len(sources.DataSources) != 3 || len(providers.Providers) != 1 || len(alerts.Groups) < 5 {
 		t.Fatalf("%d data sources, %d providers, %d groups", len(sources.DataSources), len(providers.Providers), len(alerts.Groups))

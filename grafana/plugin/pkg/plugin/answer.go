@@ -125,6 +125,9 @@ func notAnAnswer(resp *http.Response) error {
 		Error *fault `json:"error"`
 	}
 	if json.Unmarshal(body, &v) == nil && v.Error != nil && v.Error.Message != "" {
+		if strings.Contains(v.Error.Message, "unknown field") {
+			return fmt.Errorf("the server is older than the plug-in: %w", v.Error)
+		}
 		return v.Error
 	}
 	switch resp.StatusCode {

@@ -85,7 +85,7 @@ func explain(err error) error {
 	var unknown x509.UnknownAuthorityError
 	var hostname x509.HostnameError
 	var invalid x509.CertificateInvalidError
-	var alert tls.AlertError
+	var remote *net.OpError
 	var record tls.RecordHeaderError
 	var u *url.Error
 	cause := err
@@ -107,8 +107,8 @@ func explain(err error) error {
 		return fmt.Errorf("the server's certificate is of another name: %w", hostname)
 	case errors.As(err, &invalid):
 		return fmt.Errorf("the server's certificate is not valid: %w", invalid)
-	case errors.As(err, &alert):
-		return fmt.Errorf("the server refuses the TLS connection (%w): does it want a client certificate?", alert)
+	case errors.As(err, &remote) && remote.Op == "remote error": // an alert of TLS
+		return fmt.Errorf("the server refuses the TLS connection (%w): does it want a client certificate?", remote.Err)
 	case errors.As(err, &record), strings.Contains(err.Error(), "server gave HTTP response to HTTPS client"):
 		return errors.New("the server does not speak TLS at this port: use http://")
 	}
