@@ -44,16 +44,18 @@ test-plugin: grafana/plugin/node_modules
 grafana/plugin/node_modules: grafana/plugin/package-lock.json
 	cd grafana/plugin && npm ci --ignore-scripts --no-audit --no-fund && touch node_modules
 
+# The back-end tells its version: to Oriel as its user agent, to Grafana's operator in its log.
+PLUGIN_BUILD = CGO_ENABLED=0 go build -ldflags "-s -w -X 'github.com/grafana/grafana-plugin-sdk-go/build/buildinfo.buildInfoJSON={\"pluginID\":\"oriel-sql-datasource\",\"version\":\"$$(node -p 'require("./package.json").version')\"}'"
 PLUGIN_OS := linux darwin windows
 PLUGIN_ARCH := amd64 arm64
 
 plugin: check-go check-node grafana/plugin/node_modules ## the data source plug-in for this machine: grafana/plugin/dist
 	cd grafana/plugin && node build.mjs
-	cd grafana/plugin && CGO_ENABLED=0 go build -ldflags '-s -w' -o dist/gpx_oriel_$$(go env GOOS)_$$(go env GOARCH)$$(go env GOEXE) ./pkg
+	cd grafana/plugin && $(PLUGIN_BUILD) -o dist/gpx_oriel_$$(go env GOOS)_$$(go env GOARCH)$$(go env GOEXE) ./pkg
 
 plugin-all: plugin ## for all platforms, packed as Grafana wants it: bin/oriel-sql-datasource.zip
 	cd grafana/plugin && for os in $(PLUGIN_OS); do for arch in $(PLUGIN_ARCH); do \
-		CGO_ENABLED=0 GOOS=$$os GOARCH=$$arch go build -ldflags '-s -w' -o dist/gpx_oriel_$${os}_$${arch}$$([ $$os = windows ] && echo .exe) ./pkg || exit 1; done; done
+		GOOS=$$os GOARCH=$$arch $(PLUGIN_BUILD) -o dist/gpx_oriel_$${os}_$${arch}$$([ $$os = windows ] && echo .exe) ./pkg || exit 1; done; done
 	rm -rf bin/oriel-sql-datasource bin/oriel-sql-datasource.zip && mkdir -p bin && cp -r grafana/plugin/dist bin/oriel-sql-datasource
 	cd grafana/plugin && go run ./pack ../../bin/oriel-sql-datasource ../../bin/oriel-sql-datasource.zip
 

@@ -33,11 +33,18 @@ type rule struct {
 // value is Prometheus' name of an alert's value in annotations; Grafana's is by query.
 var value = regexp.MustCompile(`\$value\b`)
 
+// alertFolder is not the dashboards' folder: Grafana provisions alerts first, and
+// would make that one without its uid; the dashboards' own would then be refused.
+const alertFolder = "Oriel alerts"
+
 // managedAlerts is every alert of Oriel's rules as one that Grafana evaluates.
-// The recording rules that they read stay with Oriel.
-func managedAlerts() ([]byte, error) {
-	var groups []any
+// The recording rules that they read stay with Oriel. Without any, it is an empty document.
+func managedAlerts(wanted bool) ([]byte, error) {
+	groups := []any{}
 	for _, name := range rules.Names() {
+		if !wanted {
+			break
+		}
 		text, err := rules.Files.ReadFile(name)
 		if err != nil {
 			return nil, err
@@ -60,7 +67,7 @@ func managedAlerts() ([]byte, error) {
 			if interval == "" {
 				interval = "1m"
 			}
-			groups = append(groups, map[string]any{"orgId": 1, "name": g.Name, "folder": "Oriel", "interval": interval, "rules": list})
+			groups = append(groups, map[string]any{"orgId": 1, "name": g.Name, "folder": alertFolder, "interval": interval, "rules": list})
 		}
 	}
 	return document(map[string]any{"apiVersion": 1, "groups": groups})
@@ -83,7 +90,7 @@ func managed(group string, r rule) map[string]any {
 		"data": []any{
 			map[string]any{
 				"refId": "A", "relativeTimeRange": map[string]any{"from": 600, "to": 0}, "datasourceUid": UIDPrometheus,
-				"model": map[string]any{"refId": "A", "expr": r.Expr, "instant": true, "range": false, "intervalMs": 1000, "maxDataPoints": 43200},
+				"model": map[string]any{"refId": "A", "datasource": map[string]any{"type": "prometheus", "uid": UIDPrometheus}, "expr": r.Expr, "instant": true, "range": false, "intervalMs": 1000, "maxDataPoints": 43200},
 			},
 			map[string]any{
 				"refId": "B", "datasourceUid": "__expr__",

@@ -58,6 +58,8 @@ var checks = []check{
 	{"security", "cookie_samesite", "lax", is("strict", "lax"), "strict, or lax with OAuth", "pages of other sites can send requests with the session"},
 	{"security", "strict_transport_security", "false", is("true"), "true", "a browser may be led to HTTP"},
 	{"security", "content_security_policy", "false", is("true"), "true", "injected scripts run"},
+	{"security", "content_security_policy_template", "$NONCE", func(s string) bool { return strings.Contains(s, "$NONCE") && !strings.Contains(s, "script-src *") }, "Grafana's own, with $NONCE", "without a nonce Grafana's own scripts are either blocked, or every script runs"},
+	{"security", "disable_gravatar", "false", is("true"), "true", "it asks a server outside for a picture of each user, by a hash of the e-mail address"},
 	{"security", "allow_embedding", "false", is("false"), "false", "another site can lay it below its own page (clickjacking)"},
 	{"security", "disable_brute_force_login_protection", "false", is("false"), "false", "passwords can be tried without end"},
 	{"auth.anonymous", "enabled", "false", is("false"), "false", "everybody sees the dashboards without a login"},

@@ -49,6 +49,8 @@ type Config struct {
 	BasicAuthUser, PasswordFile string
 	CAFile                      string // CA of Oriel's certificate, as Grafana sees it
 	Alerts                      string // one of the constants
+	// Notify lets Oriel's Alertmanager notify of alerts that Grafana evaluates.
+	Notify bool
 }
 
 // Validate names the first thing that makes no sense.
@@ -63,6 +65,10 @@ func (c *Config) Validate() error {
 		return errors.New("url: a password in it would be readable for everybody: use a file")
 	case !slices.Contains([]string{AlertsDatasource, AlertsGrafana, AlertsNone}, c.Alerts):
 		return fmt.Errorf("alerts %q: want datasource, grafana or none", c.Alerts)
+	case c.Notify && c.Alerts != AlertsGrafana:
+		return errors.New("notify: only alerts that Grafana evaluates need it; Oriel's own are there already")
+	case strings.ContainsAny(c.PasswordFile+c.CAFile, "}$\n"):
+		return errors.New("the name of a file with a secret has characters that $__file{} cannot have")
 	case (c.BasicAuthUser == "") != (c.PasswordFile == ""):
 		return errors.New("give both the user and the file with the password, or none")
 	}
@@ -75,7 +81,14 @@ type File struct {
 	Data []byte
 	Mode fs.FileMode
 	// Keep leaves a file alone that is there already: a generated secret.
-	Keep bool
+	Keep  bool
+	Owner *Owner // nil: whoever writes it
+}
+
+// Owner is who a file belongs to. What only its owner may read has a folder of the same.
+type Owner struct {
+	Name     string // for people
+	UID, GID int
 }
 
 // Files returns all files that make a Grafana show Oriel, sorted by path.
@@ -115,13 +128,17 @@ func (c *Config) Files() ([]File, error) {
 		}
 		add("dashboards/oriel/"+path.Base(name), data)
 	}
-	if c.Alerts == AlertsGrafana {
-		alerts, err := managedAlerts()
-		if err != nil {
-			return nil, err
-		}
-		add("provisioning/alerting/oriel.yaml", alerts)
+	// Grafana logs an error for each of its folders that is not there.
+	nothing, err := document(map[string]any{"apiVersion": 1, "apps": []any{}})
+	if err != nil {
+		return nil, err
 	}
+	add("provisioning/plugins/oriel.yaml", nothing)
+	alerts, err := managedAlerts(c.Alerts == AlertsGrafana)
+	if err != nil {
+		return nil, err
+	}
+	add("provisioning/alerting/oriel.yaml", alerts)
 	plugin, err := c.plugin(dir)
 	if err != nil {
 		return nil, err
@@ -138,6 +155,9 @@ func document(v any) ([]byte, error) {
 	return append([]byte(head), b...), err
 }
 
+// literally keeps Grafana from putting variables of its environment into a text.
+func literally(text string) string { return strings.ReplaceAll(text, "$", "$$") }
+
 // dataSources is Prometheus, SQL and Alertmanager, all at Oriel.
 func (c *Config) dataSources() ([]byte, error) {
 	var list []any
@@ -145,7 +165,7 @@ func (c *Config) dataSources() ([]byte, error) {
 		d := map[string]any{"name": name, "uid": uid, "type": kind, "orgId": 1, "access": "proxy", "url": url, "editable": false, "jsonData": jsonData}
 		secure := map[string]any{}
 		if c.BasicAuthUser != "" {
-			d["basicAuth"], d["basicAuthUser"] = true, c.BasicAuthUser
+			d["basicAuth"], d["basicAuthUser"] = true, literally(c.BasicAuthUser)
 			secure["basicAuthPassword"] = "$__file{" + c.PasswordFile + "}"
 		}
 		if c.CAFile != "" {
@@ -157,12 +177,12 @@ func (c *Config) dataSources() ([]byte, error) {
 		}
 		list = append(list, d)
 	}
-	base := strings.TrimSuffix(c.URL, "/")
+	base := literally(strings.TrimSuffix(c.URL, "/"))
 	add("Oriel", UIDPrometheus, "prometheus", base, map[string]any{
 		"httpMethod": "POST", "prometheusType": "Prometheus", "timeInterval": "10s", "manageAlerts": true, "alertmanagerUid": UIDAlertmanager,
 	})
 	add("Oriel SQL", UIDSQL, Plugin, base, map[string]any{"queryTimeout": 60, "maxRows": 100_000})
-	add("Oriel Alertmanager", UIDAlertmanager, "alertmanager", base+"/alertmanager", map[string]any{"implementation": "prometheus", "handleGrafanaManagedAlerts": false})
+	add("Oriel Alertmanager", UIDAlertmanager, "alertmanager", base+"/alertmanager", map[string]any{"implementation": "prometheus", "handleGrafanaManagedAlerts": c.Notify})
 	return document(map[string]any{"apiVersion": 1, "prune": false, "datasources": list})
 }
 
@@ -232,6 +252,10 @@ func Check(files []File) ([]Difference, error) {
 		}
 		if mode := info.Mode().Perm(); mode != f.Mode && (f.Mode == 0o600 || mode&f.Mode != f.Mode) {
 			found = append(found, Difference{f.Path, fmt.Sprintf("mode %04o instead of %04o", mode, f.Mode)})
+			continue
+		}
+		if uid, gid := ownerOf(info); f.Owner != nil && (uid != f.Owner.UID || gid != f.Owner.GID) {
+			found = append(found, Difference{f.Path, fmt.Sprintf("owner %d:%d instead of %s", uid, gid, f.Owner.Name)})
 		}
 	}
 	return found, nil
@@ -246,8 +270,10 @@ func Write(files []File) ([]Difference, error) {
 	}
 	for i, d := range differences {
 		f := files[slices.IndexFunc(files, func(f File) bool { return f.Path == d.Path })]
-		if strings.HasPrefix(d.What, "mode") {
-			err = os.Chmod(f.Path, f.Mode)
+		if strings.HasPrefix(d.What, "mode") || strings.HasPrefix(d.What, "owner") {
+			if err = os.Chmod(f.Path, f.Mode); f.Owner != nil && err == nil {
+				err = errors.Join(f.Owner.of(f), os.Chown(f.Path, f.Owner.UID, f.Owner.GID))
+			}
 		} else {
 			err = write(f)
 		}
@@ -271,6 +297,9 @@ func write(f File) error {
 		return err
 	}
 	_, err = tmp.Write(f.Data)
+	if f.Owner != nil {
+		err = errors.Join(err, f.Owner.of(f), tmp.Chown(f.Owner.UID, f.Owner.GID))
+	}
 	err = errors.Join(err, tmp.Chmod(f.Mode), tmp.Sync(), tmp.Close())
 	if err == nil {
 		err = os.Rename(tmp.Name(), f.Path)

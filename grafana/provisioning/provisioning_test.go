@@ -125,7 +125,7 @@ func TestDataSources(t *testing.T) {
 }
 
 func TestEveryAlertIsThere(t *testing.T) {
-	text, err := managedAlerts()
+	text, err := managedAlerts(true)
 	if err != nil {
 		t.Fatal(err)
 	}

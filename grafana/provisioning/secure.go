@@ -1,10 +1,10 @@
 package provisioning
 
 import (
+	"cmp"
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"io/fs"
 	"net/netip"
 	"path/filepath"
 	"strings"
@@ -24,6 +24,9 @@ type Secure struct {
 	OAuth     *OAuth // nil: none
 	LDAP      bool   // with the file DIR/ldap.toml
 	MorePorts []int  // further ports that only the VPN may reach
+	// RunAs is the system's user that Grafana runs as, who gets the secrets if
+	// root writes them; "grafana", where there is one, if empty.
+	RunAs string
 }
 
 // OAuth is a provider of identities.
@@ -44,6 +47,8 @@ func (s *Secure) Validate() error {
 		return errors.New("allow: want the network of the VPN, of the same family as the address")
 	case s.Port < 1 || s.Port > 65535:
 		return fmt.Errorf("port %d", s.Port)
+	case strings.ContainsAny(s.RunAs, " :/\n"):
+		return fmt.Errorf("user %q is not the name of one", s.RunAs)
 	case s.Domain == "" || strings.ContainsAny(s.Domain, " \t\n/;#"):
 		return fmt.Errorf("domain %q is not the name of a host", s.Domain)
 	}
@@ -83,6 +88,10 @@ func (s *Secure) Files() ([]File, error) {
 	if c.CertFile == "" {
 		c.CertFile, c.KeyFile = filepath.Join(dir, "tls", "tls.crt"), filepath.Join(dir, "tls", "tls.key")
 	}
+	secret, settings, err := runAs(cmp.Or(s.RunAs, "grafana"), s.RunAs != "")
+	if err != nil {
+		return nil, err
+	}
 	var files []File
 	for name, t := range map[string]*template.Template{
 		"grafana.ini": grafanaINI, "nftables/oriel-grafana.nft": nftables, "systemd/grafana-server.service.d/oriel.conf": unit,
@@ -91,17 +100,17 @@ func (s *Secure) Files() ([]File, error) {
 		if err := t.Execute(&text, &c); err != nil {
 			return nil, fmt.Errorf("%s: %w", name, err)
 		}
-		mode := fs.FileMode(0o640)
-		if name != "grafana.ini" {
-			mode = 0o644
+		f := File{Path: filepath.Join(dir, filepath.FromSlash(name)), Data: []byte(text.String()), Mode: 0o644}
+		if name == "grafana.ini" {
+			f.Mode, f.Owner = 0o640, settings
 		}
-		files = append(files, File{Path: filepath.Join(dir, filepath.FromSlash(name)), Data: []byte(text.String()), Mode: mode})
+		files = append(files, f)
 	}
 	for _, name := range []string{"admin", "secret_key", "metrics"} {
-		files = append(files, File{Path: filepath.Join(dir, "secrets", name), Data: []byte(rand.Text() + rand.Text()[:6]), Mode: 0o600, Keep: true})
+		files = append(files, File{Path: filepath.Join(dir, "secrets", name), Data: []byte(rand.Text() + rand.Text()[:6]), Mode: 0o600, Keep: true, Owner: secret})
 	}
 	if c.LDAP {
-		files = append(files, File{Path: filepath.Join(dir, "ldap.toml"), Data: []byte(ldapTOML), Mode: 0o640, Keep: true})
+		files = append(files, File{Path: filepath.Join(dir, "ldap.toml"), Data: []byte(ldapTOML), Mode: 0o640, Keep: true, Owner: settings})
 	}
 	return sorted(files), nil
 }

@@ -46,7 +46,7 @@ disable_brute_force_login_protection = false
 
 [auth]
 login_cookie_name = __Host-grafana_session
-disable_login_form = {{if .OAuth}}true{{else}}false{{end}}
+disable_login_form = {{if and .OAuth (not .LDAP)}}true{{else}}false{{end}}
 login_maximum_inactive_lifetime_duration = 1d
 login_maximum_lifetime_duration = 7d
 
@@ -130,7 +130,12 @@ After=wg-quick@{{.Interface}}.service
 BindsTo=wg-quick@{{.Interface}}.service
 
 [Service]
+{{- if lt .Port 1024}}
+CapabilityBoundingSet=CAP_NET_BIND_SERVICE
+AmbientCapabilities=CAP_NET_BIND_SERVICE
+{{- else}}
 CapabilityBoundingSet=
+{{- end}}
 NoNewPrivileges=yes
 ProtectSystem=strict
 ReadWritePaths=/var/lib/grafana /var/log/grafana

@@ -64,6 +64,7 @@ func grafanaProvisionCommand() *cobra.Command {
 	flags.StringVar(&c.PasswordFile, "password-file", "", "file with the user's password, as Grafana sees it")
 	flags.StringVar(&c.CAFile, "ca-file", "", "CA of Oriel's certificate, as Grafana sees it")
 	flags.StringVar(&c.Alerts, "alerts", provisioning.AlertsDatasource, "datasource: Oriel evaluates its rules and Grafana shows them; grafana: Grafana evaluates copies; or none")
+	flags.BoolVar(&c.Notify, "notify", false, "with --alerts grafana: Oriel's Alertmanager notifies of them; otherwise Grafana's own policies do")
 	flags.StringVar(&c.SeenAs, "seen-as", "", "where Grafana sees DIR, if that is somewhere else")
 	flags.StringVar(&c.PluginsDir, "plugins-dir", "", "Grafana's directory of plug-ins (default DIR/plugins)")
 	flags.StringVar(&c.PluginFrom, "plugin", "", "the built plug-in (default: grafana/plugin/dist, or the folder "+provisioning.Plugin+" beside the program)")
@@ -146,7 +147,7 @@ func grafanaSecureCommand() *cobra.Command {
 			if err := apply(cmd.OutOrStdout(), files, false); err != nil {
 				return err
 			}
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "Grafana's user must be able to read %s; the certificate is to be at %s.\n", filepath.Join(s.Dir, "secrets"), cmp.Or(s.CertFile, filepath.Join(s.Dir, "tls", "tls.crt")))
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "The user that Grafana runs as must be able to read %s (--run-as gives it away); the certificate is to be at %s.\n", filepath.Join(s.Dir, "secrets"), cmp.Or(s.CertFile, filepath.Join(s.Dir, "tls", "tls.crt")))
 			return err
 		},
 	}
@@ -165,6 +166,7 @@ func grafanaSecureCommand() *cobra.Command {
 	flags.StringVar(&oauth.APIURL, "oauth.api-url", "", "where Grafana asks who it is")
 	flags.StringVar(&oauth.AllowedDomains, "oauth.allowed-domains", "", "domains of the e-mail addresses that may come in")
 	flags.StringVar(&oauth.AdminGroup, "oauth.admin-group", "", "group whose members are administrators")
+	flags.StringVar(&s.RunAs, "run-as", "", "system user that Grafana runs as, to whom root gives the secrets (default grafana, if there is one)")
 	flags.BoolVar(&s.LDAP, "ldap", false, "log in by LDAP, as DIR/ldap.toml says")
 	flags.BoolVar(&check, "check", false, "write nothing; audit the settings in DIR")
 	return cmd

@@ -214,6 +214,17 @@ export const clicks = {
     await shot(page);
   },
 
+  // Known variables go along with their values, what only looks like one stays, and so do macros.
+  async references({ open, same }) {
+    const sql = "SELECT count(*) AS n, regexp_replace('ab', '(a)', '$1') AS r, '$nosuch' AS s FROM $__source WHERE action LIKE '${any}' AND $__timeFilter";
+    const page = await open('page=panel&queries=' + enc([{ refId: 'A', format: 'table', rawSql: sql }]));
+    await query(page, 'A').getByRole('button', { name: 'Run' }).click();
+    const got = await rows(page, 'A');
+    same('references', [got.names, got.rows], [['n', 'r', 's'], 1]);
+    const [asked] = await last(page);
+    same('what is sent', [asked.rawSql, asked.variables], [sql, { any: 're%' }]);
+  },
+
   // Annotations use the same editor; Grafana maps time and text by name.
   async annotation({ open, shot, same }) {
     const page = await open('page=annotation&queries=' + enc([{ refId: 'Anno', format: 'table', rawSql: "SELECT start_time AS time, target_ip AS text, action AS tags FROM $__source WHERE $__timeFilter AND action = 'rejected' ORDER BY time LIMIT 20" }]));

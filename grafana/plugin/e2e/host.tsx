@@ -34,11 +34,12 @@ system.constructor.prototype.fetch = async function (url: string, options: unkno
 };
 
 /** Variables of the dashboard; the test sets them. */
-const variables: Record<string, string | string[]> = (w.variables = { ip: '10.0.0.1', many: ['accepted', 'rejected'] });
+const variables: Record<string, string | string[] | { all: string }> = (w.variables = { ip: '10.0.0.1', many: ['accepted', 'rejected'], any: { all: 're%' } });
 const pattern = /\$(\w+)|\[\[(\w+?)(?::(\w+))?\]\]|\$\{(\w+)(?:\.([^:^}]+))?(?::([^}]+))?\}/g;
 const templates = {
   getVariables: () => Object.keys(variables).map((name) => ({ name })),
-  containsTemplate: (text?: string) => [...(text ?? '').matchAll(pattern)].some((m) => (m[1] ?? m[2] ?? m[4]) in variables),
+  // As in Grafana's newer dashboards: what looks like a variable is one.
+  containsTemplate: (text?: string) => [...(text ?? '').matchAll(pattern)].length > 0,
   updateTimeRange: () => undefined,
   replace(text = '', scoped: Record<string, { value: unknown }> = {}, format?: unknown) {
     return text.replace(pattern, (whole, a, b, fmt2, c, _field, fmt3) => {
@@ -46,6 +47,9 @@ const templates = {
       const value = scoped?.[name]?.value ?? variables[name];
       if (value === undefined) {
         return whole;
+      }
+      if (typeof value === 'object' && value !== null && 'all' in value) {
+        return String(value.all); // a custom "All" is put in as it is, whatever the format
       }
       const how = fmt2 ?? fmt3 ?? format;
       if (typeof how === 'function') {

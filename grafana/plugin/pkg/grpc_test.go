@@ -162,6 +162,23 @@ func TestSpeaksGrafanasProtocol(t *testing.T) {
 	if r, err := stream.Recv(); err != nil || r.Code != http.StatusOK || !strings.Contains(string(r.Body), "flows") {
 		t.Errorf("tables: %v, %v", r, err)
 	}
+	// What Grafana shows of it at /metrics/plugins/oriel-sql-datasource.
+	metrics, err := g.health.CollectMetrics(t.Context(), &pluginv2.CollectMetricsRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		`grafana_plugin_request_total{endpoint="queryData",status="error",status_source="downstream"} 1`,
+		`grafana_plugin_request_total{endpoint="checkHealth",status="ok",status_source="plugin"} 1`,
+		"plugins_datasource_request_total", "grpc_server_handled_total", "process_resident_memory_bytes",
+	} {
+		if !strings.Contains(string(metrics.GetMetrics().GetPrometheus()), want) {
+			t.Errorf("no %s in\n%s", want, metrics.GetMetrics().GetPrometheus())
+		}
+	}
+	if strings.Contains(string(metrics.GetMetrics().GetPrometheus()), "s3cret") {
+		t.Error("the metrics tell a secret")
+	}
 	if runtime.GOOS == "linux" {
 		status, err := os.ReadFile("/proc/" + strconv.Itoa(g.pid) + "/status")
 		if err != nil {
@@ -170,6 +187,9 @@ func TestSpeaksGrafanasProtocol(t *testing.T) {
 		for line := range strings.Lines(string(status)) {
 			if strings.HasPrefix(line, "VmRSS") || strings.HasPrefix(line, "RssAnon") {
 				t.Log(strings.TrimSpace(line))
+				if kb, err := strconv.Atoi(strings.Fields(line)[1]); err != nil || kb > 60_000 {
+					t.Errorf("%s: want 60 MB at most", strings.TrimSpace(line))
+				}
 			}
 		}
 	}

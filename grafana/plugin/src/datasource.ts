@@ -61,7 +61,6 @@ export class OrielDataSource extends DataSourceWithBackend<OrielQuery, OrielOpti
     const variables: Record<string, string | string[]> = {};
     const take = (sql: string) => {
       const taken = takeVariables(sql, {
-        has: (name) => name in scoped || getTemplateSrv().containsTemplate('${' + name + '}'),
         values: (name) => valuesOf(name, scoped),
         format: (text) => getTemplateSrv().replace(text, scoped),
       });
@@ -154,12 +153,17 @@ function usable(filters?: AdHocVariableFilter[]): OrielQuery['filters'] | undefi
   return list && list.length > 0 ? list : undefined;
 }
 
-/** valuesOf is a variable's value, or its values, unquoted. */
-function valuesOf(name: string, scoped: ScopedVars): string | string[] {
-  let found: string | string[] = '';
-  getTemplateSrv().replace('${' + name + '}', scoped, (value: unknown) => {
+/**
+ * valuesOf is a variable's value, or its values, unquoted; undefined if there is no such variable. Grafana is not
+ * asked by containsTemplate: in its newer dashboards that is true of whatever looks like a variable.
+ */
+function valuesOf(name: string, scoped: ScopedVars): string | string[] | undefined {
+  const asked = '${' + name + '}';
+  let found: string | string[] | undefined;
+  const text = getTemplateSrv().replace(asked, scoped, (value: unknown) => {
     found = Array.isArray(value) ? value.map(String) : String(value);
     return '';
   });
-  return found;
+  // A custom "All" is put in without asking how.
+  return found ?? (text === asked ? undefined : text);
 }

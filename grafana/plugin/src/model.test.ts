@@ -42,10 +42,10 @@ describe('chains', () => {
 
 describe('variables', () => {
   const values: Record<string, string | string[]> = { ip: "10.0.0.1'", list: ['a', 'b'] };
-  const templates = { has: (n: string) => n in values, values: (n: string) => values[n], format: (t: string) => `<${t}>` };
+  const templates = { values: (n: string) => values[n], format: (t: string) => `<${t}>` };
   it('go to the server, macros stay', () => {
-    expect(takeVariables("SELECT '${ip}', $list, [[ip]], ${list:csv}, ${__user.login}, $nosuch FROM $__source WHERE $__timeFilter", templates)).toEqual({
-      sql: "SELECT '${ip}', ${list}, ${ip}, <${list:csv}>, <${__user.login}>, $nosuch FROM $__source WHERE $__timeFilter",
+    expect(takeVariables("SELECT '${ip}', $list, [[ip]], ${list:csv}, ${__user.login}, $nosuch, '$1', $$text$$ FROM $__source WHERE $__timeFilter", templates)).toEqual({
+      sql: "SELECT '${ip}', ${list}, ${ip}, <${list:csv}>, <${__user.login}>, $nosuch, '$1', $$text$$ FROM $__source WHERE $__timeFilter",
       variables: values,
     });
   });

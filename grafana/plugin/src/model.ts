@@ -62,10 +62,8 @@ export function prevOf(query: OrielQuery, all: readonly OrielQuery[]): Record<st
 
 /** What of Grafana's variables a query needs. */
 export interface Templates {
-  /** has tells whether a variable of this name is known. */
-  has(name: string): boolean;
-  /** values are a variable's values: one, or several. */
-  values(name: string): string | string[];
+  /** values are a variable's values: one, or several; undefined if there is none of this name. */
+  values(name: string): string | string[] | undefined;
   /** format replaces a variable that names a format itself, as ${x:csv} does. */
   format(text: string): string;
 }
@@ -83,10 +81,11 @@ export function takeVariables(sql: string, templates: Templates): { sql: string;
     if (format !== undefined || oldFormat !== undefined || name.includes('.')) {
       return templates.format(whole);
     }
-    if (name.startsWith('__') || !templates.has(name)) {
+    const values = name.startsWith('__') ? undefined : templates.values(name);
+    if (values === undefined) {
       return whole;
     }
-    variables[name] = templates.values(name);
+    variables[name] = values;
     return '${' + name + '}';
   });
   return { sql: text, variables };

@@ -10,6 +10,7 @@ import (
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/ipc"
+	"github.com/apache/arrow-go/v18/arrow/memory"
 )
 
 const (
@@ -50,6 +51,8 @@ type sink interface {
 	begin(ref string, schema *arrow.Schema) error
 	batch(ref string, batch arrow.RecordBatch) error
 	end(ref string, t tail) error
+	// allocator gives the memory that the batches of an answer are read into; begin follows.
+	allocator(ref string) memory.Allocator
 }
 
 // read hands an answer to a sink. The error is of the answer as a whole.
@@ -93,7 +96,7 @@ func readRows(part io.Reader, ref string, to sink) (err error) {
 			err = fmt.Errorf("malformed Arrow stream: %v", r)
 		}
 	}()
-	rows, err := ipc.NewReader(part)
+	rows, err := ipc.NewReaderFromMessageReader(&messages{r: part, mem: to.allocator(ref)})
 	if err != nil {
 		return fmt.Errorf("read Arrow stream: %w", err)
 	}
@@ -122,6 +125,9 @@ func notAnAnswer(resp *http.Response) error {
 		Error *fault `json:"error"`
 	}
 	if json.Unmarshal(body, &v) == nil && v.Error != nil && v.Error.Message != "" {
+		if strings.Contains(v.Error.Message, "unknown field") {
+			return fmt.Errorf("the server is older than the plug-in: %w", v.Error)
+		}
 		return v.Error
 	}
 	switch resp.StatusCode {

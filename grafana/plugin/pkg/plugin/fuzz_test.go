@@ -32,7 +32,7 @@ func FuzzAnswer(f *testing.F) {
 	f.Fuzz(func(t *testing.T, body []byte) {
 		resp := &http.Response{StatusCode: 200, Header: http.Header{"Content-Type": {"multipart/mixed; boundary=b"}}, Body: io.NopCloser(bytes.NewReader(body))}
 		p := &passed{arrow: map[string][]byte{}}
-		s := &asArrow{group: &group{formats: map[string]string{"A": formatTable}}, to: p, open: map[string]*held{}, answers: map[string]backend.DataResponse{}}
+		s := newAsArrow(&group{formats: map[string]string{"A": formatTable}}, p, map[string]backend.DataResponse{})
 		if read(resp, s) != nil {
 			return
 		}

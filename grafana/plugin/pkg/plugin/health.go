@@ -62,7 +62,7 @@ func (d *Datasource) health(ctx context.Context) (string, error) {
 	// SQL itself must run too: a server without an engine has tables.
 	g := &group{formats: map[string]string{"A": formatTable}}
 	g.Queries = []query{{RefID: "A", SQL: "SELECT 1 AS one"}}
-	s := &frames{group: g, building: map[string]*frameBuilder{}, done: map[string]backend.DataResponse{}}
+	s := newFrames(g, map[string]backend.DataResponse{})
 	if err := d.askHealth(ctx, g, s); err != nil {
 		return "", err
 	}
@@ -85,7 +85,7 @@ func explain(err error) error {
 	var unknown x509.UnknownAuthorityError
 	var hostname x509.HostnameError
 	var invalid x509.CertificateInvalidError
-	var alert tls.AlertError
+	var remote *net.OpError
 	var record tls.RecordHeaderError
 	var u *url.Error
 	cause := err
@@ -107,8 +107,8 @@ func explain(err error) error {
 		return fmt.Errorf("the server's certificate is of another name: %w", hostname)
 	case errors.As(err, &invalid):
 		return fmt.Errorf("the server's certificate is not valid: %w", invalid)
-	case errors.As(err, &alert):
-		return fmt.Errorf("the server refuses the TLS connection (%w): does it want a client certificate?", alert)
+	case errors.As(err, &remote) && remote.Op == "remote error": // an alert of TLS
+		return fmt.Errorf("the server refuses the TLS connection (%w): does it want a client certificate?", remote.Err)
 	case errors.As(err, &record), strings.Contains(err.Error(), "server gave HTTP response to HTTPS client"):
 		return errors.New("the server does not speak TLS at this port: use http://")
 	}

@@ -12,7 +12,9 @@ import (
 	"sync"
 
 	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/memory"
 	"github.com/grafana/grafana-plugin-sdk-go/backend"
+	"github.com/grafana/grafana-plugin-sdk-go/backend/httpclient"
 	"github.com/grafana/grafana-plugin-sdk-go/data"
 )
 
@@ -28,11 +30,11 @@ func (d *Datasource) QueryData(ctx context.Context, req *backend.QueryDataReques
 	for _, g := range groups {
 		wg.Go(func() {
 			done := map[string]backend.DataResponse{}
-			var s sink = &frames{group: g, building: map[string]*frameBuilder{}, done: done}
+			var s sink = newFrames(g, done)
 			if p, ok := ctx.Value(passedKey{}).(*passed); ok {
-				s = &asArrow{group: g, to: p, open: map[string]*held{}, answers: done}
+				s = newAsArrow(g, p, done)
 			}
-			err := d.ask(ctx, g, s)
+			err := calm(ctx, func() error { return d.ask(ctx, g, s) })
 			mu.Lock()
 			defer mu.Unlock()
 			for ref := range g.formats {
@@ -41,7 +43,7 @@ func (d *Datasource) QueryData(ctx context.Context, req *backend.QueryDataReques
 					if err == nil {
 						err = errors.New("the server did not answer this query")
 					}
-					answer = failure(statusOf(err), err.Error())
+					answer = failed(err)
 				}
 				out.Responses[ref] = answer
 			}
@@ -98,8 +100,11 @@ func (d *Datasource) ask(ctx context.Context, g *group, s sink) error {
 		_ = resp.Body.Close()
 	}()
 	err = read(resp, s)
-	if ctx.Err() != nil {
+	switch {
+	case ctx.Err() != nil:
 		return ctx.Err()
+	case errors.Is(err, httpclient.ErrResponseBodyTooLarge):
+		return fmt.Errorf("the answer is larger than Grafana's response_limit in [dataproxy] allows: %w", err)
 	}
 	return err
 }
@@ -107,6 +112,14 @@ func (d *Datasource) ask(ctx context.Context, g *group, s sink) error {
 // failure is an answer that is an error of the server or the query, not of the plug-in.
 func failure(status backend.Status, text string) backend.DataResponse {
 	return backend.DataResponse{Error: errors.New(text), Status: status, ErrorSource: backend.ErrorSourceDownstream}
+}
+
+// failed is the answer to a query whose answer as a whole is an error.
+func failed(err error) backend.DataResponse {
+	if backend.IsPluginError(err) {
+		return backend.DataResponse{Error: err, Status: backend.StatusInternal, ErrorSource: backend.ErrorSourcePlugin}
+	}
+	return failure(statusOf(err), err.Error())
 }
 
 func statusOf(err error) backend.Status {
@@ -126,7 +139,12 @@ func statusOf(err error) backend.Status {
 type frames struct {
 	group    *group
 	building map[string]*frameBuilder
+	rows     map[string]int64
 	done     map[string]backend.DataResponse
+}
+
+func newFrames(g *group, done map[string]backend.DataResponse) *frames {
+	return &frames{group: g, building: map[string]*frameBuilder{}, rows: map[string]int64{}, done: done}
 }
 
 func (s *frames) begin(ref string, schema *arrow.Schema) (err error) {
@@ -134,7 +152,16 @@ func (s *frames) begin(ref string, schema *arrow.Schema) (err error) {
 	return err
 }
 
-func (s *frames) batch(ref string, batch arrow.RecordBatch) error { return s.building[ref].add(batch) }
+func (s *frames) batch(ref string, batch arrow.RecordBatch) error {
+	s.rows[ref] += batch.NumRows()
+	if err := s.group.tooMany(s.rows[ref]); err != nil {
+		return err
+	}
+	return s.building[ref].add(batch)
+}
+
+// allocator: what is in a frame stays after the answer.
+func (s *frames) allocator(string) memory.Allocator { return memory.DefaultAllocator }
 
 func (s *frames) end(ref string, t tail) error {
 	if t.Error != nil {
@@ -189,6 +216,8 @@ func (s *chunks) write(ref string, batch arrow.RecordBatch) error {
 	s.sent = true
 	return s.w.WriteFrame(s.ctx, ref, ref, f)
 }
+
+func (s *chunks) allocator(string) memory.Allocator { return memory.DefaultAllocator }
 
 func (s *chunks) batch(ref string, batch arrow.RecordBatch) error { return s.write(ref, batch) }
 

@@ -1,6 +1,7 @@
 package plugin
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/grafana/grafana-plugin-sdk-go/backend"
@@ -127,6 +128,14 @@ func (g *group) add(d *Datasource, q backend.DataQuery, m model) bool {
 	}
 	g.Queries = append(g.Queries, asked)
 	return true
+}
+
+// tooMany tells whether a server sends more rows than it was asked for.
+func (g *group) tooMany(rows int64) error {
+	if g.MaxRows > 0 && rows > int64(g.MaxRows) {
+		return fmt.Errorf("the server sends more than the %d rows that were asked for", g.MaxRows)
+	}
+	return nil
 }
 
 func (g *group) text(ref string) (string, bool) {

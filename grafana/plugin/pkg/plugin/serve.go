@@ -14,6 +14,7 @@ import (
 	"github.com/grafana/grafana-plugin-sdk-go/backend/tracing"
 	"github.com/grafana/grafana-plugin-sdk-go/genproto/pluginv2"
 	goplugin "github.com/hashicorp/go-plugin"
+	"github.com/prometheus/client_golang/prometheus"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 )
@@ -28,7 +29,7 @@ func Serve() error {
 		return fmt.Errorf("set up tracing: %w", err)
 	}
 	m := &manager{datasource.NewInstanceManager(New)}
-	server, err := dataServer(m)
+	server, err := dataServer(m, prometheus.DefaultRegisterer)
 	if err != nil {
 		return err
 	}
@@ -38,15 +39,12 @@ func Serve() error {
 	})
 }
 
-// dataServer is the SDK's server of queries, with answers as they came.
-func dataServer(m *manager) (pluginv2.DataServer, error) {
+// dataServer is the SDK's server of queries, with answers as they came; it
+// counts requests in a registry.
+func dataServer(m *manager, to prometheus.Registerer) (pluginv2.DataServer, error) {
 	opts, err := backend.GRPCServeOpts(backend.ServeOpts{
 		CheckHealthHandler: m, QueryDataHandler: m, QueryChunkedDataHandler: m,
-		// Those of the SDK's own that may stand in two chains.
-		HandlerMiddlewares: []backend.HandlerMiddleware{
-			backend.NewTracingMiddleware(tracing.DefaultTracer()), backend.NewLoggerMiddleware(backend.Logger, nil),
-			backend.NewAlertForwarderMiddleware(), backend.NewErrorSourceMiddleware(),
-		},
+		HandlerMiddlewares: chain(to),
 	})
 	if err != nil {
 		return nil, err
@@ -72,6 +70,9 @@ func (p *passed) put(ref string, arrow []byte) {
 }
 
 func (s *passing) QueryData(ctx context.Context, req *pluginv2.QueryDataRequest) (*pluginv2.QueryDataResponse, error) {
+	if req.GetFormat() != pluginv2.DataFrameFormat_ARROW {
+		return s.DataServer.QueryData(ctx, req) // newer Grafana may want JSON
+	}
 	p := &passed{arrow: map[string][]byte{}}
 	resp, err := s.DataServer.QueryData(context.WithValue(ctx, passedKey{}, p), req)
 	if err != nil {
@@ -89,7 +90,7 @@ func (s *passing) QueryData(ctx context.Context, req *pluginv2.QueryDataRequest)
 type manager struct{ instancemgmt.InstanceManager }
 
 func (m *manager) of(ctx context.Context, p backend.PluginContext) (*Datasource, error) {
-	i, err := m.Get(ctx, p)
+	i, err := m.Get(ctx, tenant(ctx, p))
 	if err != nil {
 		return nil, err
 	}

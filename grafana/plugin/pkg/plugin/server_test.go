@@ -77,11 +77,17 @@ func (f *fakeServer) query(w http.ResponseWriter, r *http.Request) {
 			res.tail.SQL = q.SQL
 		}
 		if res.tail.Error == nil || res.fields != nil {
-			part, _ := mw.CreatePart(textproto.MIMEHeader{"Content-Type": {arrowType}, "Oriel-Ref-Id": {q.RefID}})
+			part, err := mw.CreatePart(textproto.MIMEHeader{"Content-Type": {arrowType}, "Oriel-Ref-Id": {q.RefID}})
+			if err != nil { // the client has gone
+				return
+			}
 			writeRows(part, res.fields, res.rows)
 			res.tail.RowCount = len(res.rows)
 		}
-		part, _ := mw.CreatePart(textproto.MIMEHeader{"Content-Type": {"application/json"}, "Oriel-Ref-Id": {q.RefID}})
+		part, err := mw.CreatePart(textproto.MIMEHeader{"Content-Type": {"application/json"}, "Oriel-Ref-Id": {q.RefID}})
+		if err != nil {
+			return
+		}
 		_ = json.NewEncoder(part).Encode(res.tail)
 	}
 	_ = mw.Close()

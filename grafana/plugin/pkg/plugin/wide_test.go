@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"syscall"
 	"testing"
 	"time"
@@ -15,6 +16,7 @@ import (
 	"github.com/grafana/grafana-plugin-sdk-go/backend"
 	"github.com/grafana/grafana-plugin-sdk-go/backend/datasource"
 	"github.com/grafana/grafana-plugin-sdk-go/genproto/pluginv2"
+	"github.com/prometheus/client_golang/prometheus"
 )
 
 // BenchmarkMillionRows reads the same answer of a million rows of five columns
@@ -45,38 +47,61 @@ func BenchmarkMillionRows(b *testing.B) {
 		_, _ = w.Write(body)
 	}))
 	defer srv.Close()
+	alone := func(b *testing.B) {
+		resp, err := http.Get(srv.URL + "/alone")
+		if err != nil {
+			b.Fatal(err)
+		}
+		rows, err := ipc.NewReader(resp.Body)
+		if err != nil {
+			b.Fatal(err)
+		}
+		n := int64(0)
+		for rows.Next() {
+			n += rows.RecordBatch().NumRows()
+		}
+		rows.Release()
+		_ = resp.Body.Close()
+		if n != million {
+			b.Fatal(n)
+		}
+	}
+	server, req := asGrafana(b, srv.URL)
+	// What Grafana receives, and what is behind it in the SDK's own way.
+	grafana := func(b *testing.B) {
+		resp, err := server.QueryData(b.Context(), req)
+		if err != nil || resp.Responses["A"].Error != "" || len(resp.Responses["A"].Frames) != 1 {
+			b.Fatal(err, resp)
+		}
+	}
 	b.Run("stream", func(b *testing.B) {
 		defer reportCPU(b)()
 		for b.Loop() {
-			resp, err := http.Get(srv.URL + "/alone")
-			if err != nil {
-				b.Fatal(err)
-			}
-			rows, err := ipc.NewReader(resp.Body)
-			if err != nil {
-				b.Fatal(err)
-			}
-			n := int64(0)
-			for rows.Next() {
-				n += rows.RecordBatch().NumRows()
-			}
-			rows.Release()
-			_ = resp.Body.Close()
-			if n != million {
-				b.Fatal(n)
-			}
+			alone(b)
 		}
 	})
-	// What Grafana receives, and what is behind it in the SDK's own way.
 	b.Run("grafana", func(b *testing.B) {
-		server, req := asGrafana(b, srv.URL)
 		defer reportCPU(b)()
 		for b.Loop() {
-			resp, err := server.QueryData(b.Context(), req)
-			if err != nil || resp.Responses["A"].Error != "" || len(resp.Responses["A"].Frames) != 1 {
-				b.Fatal(err, resp)
-			}
+			grafana(b)
 		}
+	})
+	// Both in turn, so that a busy machine slows both down.
+	b.Run("ratio", func(b *testing.B) {
+		var one, through []time.Duration
+		for b.Loop() {
+			before := usedCPU()
+			alone(b)
+			between := usedCPU()
+			grafana(b)
+			one, through = append(one, between-before), append(through, usedCPU()-between)
+		}
+		slices.Sort(one)
+		slices.Sort(through)
+		middle := len(one) / 2
+		b.ReportMetric(float64(one[middle].Microseconds())/1000, "alone-cpu-ms")
+		b.ReportMetric(float64(through[middle].Microseconds())/1000, "grafana-cpu-ms")
+		b.ReportMetric(float64(through[middle])/float64(one[middle]), "times")
 	})
 	b.Run("values", func(b *testing.B) {
 		instance, err := New(b.Context(), backend.DataSourceInstanceSettings{URL: srv.URL, JSONData: []byte(`{"maxRows":1000000}`)})
@@ -99,7 +124,7 @@ func BenchmarkMillionRows(b *testing.B) {
 // asGrafana is the server of queries, and a request as Grafana makes it.
 func asGrafana(tb testing.TB, url string, queries ...string) (pluginv2.DataServer, *pluginv2.QueryDataRequest) {
 	tb.Helper()
-	server, err := dataServer(&manager{datasource.NewInstanceManager(New)})
+	server, err := dataServer(&manager{datasource.NewInstanceManager(New)}, prometheus.NewRegistry())
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -132,11 +157,12 @@ func writeMillion(out *ipc.Writer, fields []arrow.Field, n int) error {
 
 // reportCPU adds the processor time of the process, which a busy machine changes little.
 func reportCPU(b *testing.B) func() {
-	used := func() time.Duration {
-		var u syscall.Rusage
-		_ = syscall.Getrusage(syscall.RUSAGE_SELF, &u)
-		return time.Duration(u.Utime.Nano() + u.Stime.Nano())
-	}
-	before := used()
-	return func() { b.ReportMetric(float64((used()-before).Milliseconds())/float64(b.N), "cpu-ms/op") }
+	before := usedCPU()
+	return func() { b.ReportMetric(float64((usedCPU()-before).Milliseconds())/float64(b.N), "cpu-ms/op") }
+}
+
+func usedCPU() time.Duration {
+	var u syscall.Rusage
+	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &u)
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
