@@ -13,16 +13,23 @@ import (
 )
 
 // awsAll is a record of version 11 with every field up to it, in AWS' order of versions.
-var awsAll = [][2]string{
-	{"version", "11"}, {"account-id", "123456789010"}, {"interface-id", "eni-1"}, {"srcaddr", "10.0.0.1"}, {"dstaddr", "198.51.100.2"}, {"srcport", "50000"}, {"dstport", "443"}, {"protocol", "6"},
-	{"packets", "10"}, {"bytes", "840"}, {"start", "1418530010"}, {"end", "1418530070"}, {"action", "REJECT"}, {"log-status", "OK"},
-	{"vpc-id", "vpc-1"}, {"subnet-id", "subnet-1"}, {"instance-id", "i-1"}, {"tcp-flags", "3"}, {"type", "IPv4"}, {"pkt-srcaddr", "10.9.0.1"}, {"pkt-dstaddr", "10.9.0.2"},
-	{"region", "us-east-1"}, {"az-id", "use1-az1"}, {"sublocation-type", "outpost"}, {"sublocation-id", "op-1"},
-	{"pkt-src-aws-service", "S3"}, {"pkt-dst-aws-service", "EC2"}, {"flow-direction", "egress"}, {"traffic-path", "8"},
-	{"ecs-cluster-arn", "arn:cluster"}, {"ecs-cluster-name", "c"}, {"ecs-container-instance-arn", "arn:ci"}, {"ecs-container-instance-id", "ci"}, {"ecs-container-id", "co"}, {"ecs-second-container-id", "co2"},
-	{"ecs-service-name", "svc"}, {"ecs-task-definition-arn", "arn:td"}, {"ecs-task-arn", "arn:t"}, {"ecs-task-id", "t"},
-	{"reject-reason", "BPA"}, {"resource-id", "nat-1"}, {"encryption-status", "1"},
-	{"instance-tag", "a"}, {"interface-tag", "b"}, {"asg-tag", "c"}, {"interface-type", "nat"}, {"next-hop-interface-id", "eni-2"}, {"next-hop-subnet-id", "subnet-2"}, {"next-hop-az-id", "use1-az2"}, {"next-hop-vpc-id", "vpc-2"},
+var awsAll = pairs(`
+	version 11 account-id 123456789010 interface-id eni-1 srcaddr 10.0.0.1 dstaddr 198.51.100.2 srcport 50000 dstport 443 protocol 6
+	packets 10 bytes 840 start 1418530010 end 1418530070 action REJECT log-status OK
+	vpc-id vpc-1 subnet-id subnet-1 instance-id i-1 tcp-flags 3 type IPv4 pkt-srcaddr 10.9.0.1 pkt-dstaddr 10.9.0.2
+	region us-east-1 az-id use1-az1 sublocation-type outpost sublocation-id op-1
+	pkt-src-aws-service S3 pkt-dst-aws-service EC2 flow-direction egress traffic-path 8
+	ecs-cluster-arn arn:cluster ecs-cluster-name c ecs-container-instance-arn arn:ci ecs-container-instance-id ci ecs-container-id co ecs-second-container-id co2
+	ecs-service-name svc ecs-task-definition-arn arn:td ecs-task-arn arn:t ecs-task-id t
+	reject-reason BPA resource-id nat-1 encryption-status 1
+	instance-tag a interface-tag b asg-tag c interface-type nat next-hop-interface-id eni-2 next-hop-subnet-id subnet-2 next-hop-az-id use1-az2 next-hop-vpc-id vpc-2
+`)
+
+func pairs(text string) (all [][2]string) {
+	for pair := range slices.Chunk(strings.Fields(text), 2) {
+		all = append(all, [2]string{pair[0], pair[1]})
+	}
+	return all
 }
 
 func awsText(fields [][2]string) string {

@@ -157,7 +157,7 @@ func (z *Reader) byte() (byte, error) {
 		}
 		return 0, io.EOF
 	}
-	return byte(z.take(8)), nil
+	return byte(z.take(8)), nil //nolint:gosec // eight bits
 }
 
 // header reads what stands before the data. io.EOF tells that there is nothing at all.
@@ -272,7 +272,7 @@ func (z *Reader) block() error {
 		if n != not^0xffff {
 			return fmt.Errorf("stored block: %w", ErrCorrupt)
 		}
-		z.stored, z.state = int(n), (*Reader).copyStored
+		z.stored, z.state = int(n), (*Reader).copyStored //nolint:gosec // 16 bits
 		return nil
 	case 1:
 		z.fixed()
@@ -287,7 +287,7 @@ func (z *Reader) block() error {
 func (z *Reader) copyStored() error {
 	for z.stored > 0 && z.end < window+fresh {
 		if z.nbits >= 8 { // read ahead
-			z.out[z.end] = byte(z.take(8))
+			z.out[z.end] = byte(z.take(8)) //nolint:gosec // eight bits
 			z.end++
 			z.stored--
 			continue

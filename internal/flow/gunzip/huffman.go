@@ -33,6 +33,9 @@ type table struct {
 	first   uint
 }
 
+// literal is the byte of an entry that is one.
+func literal(e entry) byte { return byte(e >> 16) } //nolint:gosec // no other bits are set
+
 func code(e entry) uint  { return uint(e & 31) }
 func extra(e entry) uint { return uint(e>>8) & 31 }
 func value(e entry) int  { return int(e >> 16) }
@@ -50,12 +53,12 @@ func litMeaning(symbol int) (entry, bool) {
 	s := symbol - 257
 	switch {
 	case s < 8:
-		return entry(s+3) << 16, true //nolint:gosec // small
+		return entry(s+3) << 16, true
 	case s == 28:
 		return 258 << 16, true
 	}
-	n := uint(s/4 - 1) //nolint:gosec // positive
-	return entry(3+(4+s%4)<<n)<<16 | entry(n)<<8, true
+	n := uint(s/4 - 1)
+	return entry(3+(4+s%4)<<n)<<16 | entry(n)<<8, true //nolint:gosec // at most 227
 }
 
 // distMeaning is the least distance less one, as 32768 has more bits than there are.
@@ -66,8 +69,8 @@ func distMeaning(symbol int) (entry, bool) {
 	case symbol < 4:
 		return entry(symbol) << 16, true //nolint:gosec // small
 	}
-	n := uint(symbol/2 - 1) //nolint:gosec // positive
-	return entry((2+symbol%2)<<n)<<16 | entry(n)<<8, true
+	n := uint(symbol/2 - 1)
+	return entry((2+symbol%2)<<n)<<16 | entry(n)<<8, true //nolint:gosec // at most 24576
 }
 
 // build makes the table of the codes' lengths. It refuses codes that no bits
@@ -177,7 +180,7 @@ func (z *Reader) dynamic() error {
 	if !z.need(14) {
 		return errNoInput
 	}
-	nlit, ndist, nlen := int(z.take(5))+257, int(z.take(5))+1, int(z.take(4))+4
+	nlit, ndist, nlen := int(z.take(5))+257, int(z.take(5))+1, int(z.take(4))+4 //nolint:gosec // few bits
 	if nlit > 286 || ndist > 30 {
 		return fmt.Errorf("codes: %w", ErrCorrupt)
 	}
@@ -186,7 +189,7 @@ func (z *Reader) dynamic() error {
 		if !z.need(3) {
 			return errNoInput
 		}
-		lengths[at] = uint8(z.take(3))
+		lengths[at] = uint8(z.take(3)) //nolint:gosec // three bits
 	}
 	if err := z.lit.build(lengths[:], 7, func(s int) (entry, bool) { return entry(s) << 16, true }); err != nil { //nolint:gosec // below 19
 		return err

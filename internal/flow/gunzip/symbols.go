@@ -34,7 +34,7 @@ func (z *Reader) careful() (done bool, err error) {
 	}
 	switch e & isEnd {
 	case isByte:
-		z.out[z.end] = byte(value(e)) //nolint:gosec // it is one
+		z.out[z.end] = literal(e)
 		z.end++
 		return false, nil
 	case isEnd:
@@ -101,29 +101,29 @@ func (z *Reader) quick() (done bool, err error) {
 	floor := z.floor
 	for ip <= stop && end < full {
 		bb |= binary.LittleEndian.Uint64(in[ip:]) << (bn & 63)
-		ip += int(63-bn) >> 3 //nolint:gosec // small
+		ip += int(63-bn) >> 3
 		bn |= 56
 		e := lit[bb&litMask]
 		if e&isEnd == isByte {
 			bb >>= code(e)
 			bn -= code(e)
-			out[end] = byte(e >> 16)
+			out[end] = literal(e)
 			end++
 			if e = lit[bb&litMask]; e&isEnd == isByte {
 				bb >>= code(e)
 				bn -= code(e)
-				out[end] = byte(e >> 16)
+				out[end] = literal(e)
 				end++
 				if e = lit[bb&litMask]; e&isEnd == isByte {
 					bb >>= code(e)
 					bn -= code(e)
-					out[end] = byte(e >> 16)
+					out[end] = literal(e)
 					end++
 					continue
 				}
 			}
 			bb |= binary.LittleEndian.Uint64(in[ip:]) << (bn & 63)
-			ip += int(63-bn) >> 3 //nolint:gosec // small
+			ip += int(63-bn) >> 3
 			bn |= 56
 		}
 		if e&isEnd == isOther {
@@ -131,7 +131,7 @@ func (z *Reader) quick() (done bool, err error) {
 			if e&isEnd == isByte {
 				bb >>= code(e)
 				bn -= code(e)
-				out[end] = byte(e >> 16)
+				out[end] = literal(e)
 				end++
 				continue
 			}
@@ -185,9 +185,9 @@ func (z *Reader) quick() (done bool, err error) {
 		end += length
 	}
 	// Whole bytes that were read ahead go back, but for those from before.
-	back := min(int(bn>>3), ip-z.ip) //nolint:gosec // at most 7
+	back := min(int(bn>>3), ip-z.ip)
 	ip -= back
-	bn -= uint(back) * 8 //nolint:gosec // positive
+	bn -= uint(back) * 8
 	z.ip, z.bits, z.nbits, z.end = ip, bb&(1<<bn-1), bn, end
 	if done {
 		z.state = (*Reader).block
