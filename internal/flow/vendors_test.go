@@ -52,16 +52,31 @@ func TestEveryColumnThatAVendorCarries(t *testing.T) {
 		texts     []string
 		empty     []string
 	}{
-		{"ibm", ibmObject, []string{ibmText(ibmFlowText, strings.Replace(ibmFlowText, `"was_terminated":false`, `"was_terminated":true`, 1))},
-			slices.Concat(nat, []string{"Encryption", "Extra", "RejectReason", "RuleID", "RuleName", "Sampled", "Swapped", "TCPFlags", "Zone"})},
-		{"aws", "k", []string{awsText(awsAll), "start srcaddr dstaddr srcport dstport tcp-flags bytes packets\n1418530010 10.0.0.2 10.0.0.1 443 50000 18 9 1\n"},
-			slices.Concat(counters, ibmOnly, []string{"Bidirectional", "CaptureEndTime", "CaptureStartTime", "ConnectionStartTime", "RuleID", "RuleName", "Sampled"})},
-		{"gcp", "k", []string{gcp, gcpDeny},
-			slices.Concat(counters, ibmOnly, []string{"Bidirectional", "BytesFromTarget", "CaptureEndTime", "ConnectionStartTime", "Encryption", "InterfaceID", "LogStatus", "PacketsFromTarget", "RejectReason", "RuleID", "Swapped", "TCPFlags", "Version", "WasInitiated", "WasTerminated"})},
-		{"azure", "k", []string{azureV4},
-			slices.Concat(counters, ibmOnly, nat, []string{"CaptureEndTime", "Extra", "InstanceID", "LogStatus", "Sampled", "SubnetID", "Swapped", "TCPFlags", "Zone"})},
-		{"nsg", "k", []string{nsgV2, strings.Replace(nsgV2, "U,O,A,E", "U,O,A,B", 1)},
-			slices.Concat(counters, ibmOnly, nat, []string{"CaptureEndTime", "Encryption", "Extra", "InstanceID", "LogStatus", "Region", "Sampled", "SubnetID", "Swapped", "TCPFlags", "VPCID", "Zone"})},
+		{
+			"ibm", ibmObject,
+			[]string{ibmText(ibmFlowText, strings.Replace(ibmFlowText, `"was_terminated":false`, `"was_terminated":true`, 1))},
+			slices.Concat(nat, []string{"Encryption", "Extra", "RejectReason", "RuleID", "RuleName", "Sampled", "Swapped", "TCPFlags", "Zone"}),
+		},
+		{
+			"aws", "k",
+			[]string{awsText(awsAll), "start srcaddr dstaddr srcport dstport tcp-flags bytes packets\n1418530010 10.0.0.2 10.0.0.1 443 50000 18 9 1\n"},
+			slices.Concat(counters, ibmOnly, []string{"Bidirectional", "CaptureEndTime", "CaptureStartTime", "ConnectionStartTime", "RuleID", "RuleName", "Sampled"}),
+		},
+		{
+			"gcp", "k",
+			[]string{gcp, gcpDeny},
+			slices.Concat(counters, ibmOnly, []string{"Bidirectional", "BytesFromTarget", "CaptureEndTime", "ConnectionStartTime", "Encryption", "InterfaceID", "LogStatus", "PacketsFromTarget", "RejectReason", "RuleID", "Swapped", "TCPFlags", "Version", "WasInitiated", "WasTerminated"}),
+		},
+		{
+			"azure", "k",
+			[]string{azureV4},
+			slices.Concat(counters, ibmOnly, nat, []string{"CaptureEndTime", "Extra", "InstanceID", "LogStatus", "Sampled", "SubnetID", "Swapped", "TCPFlags", "Zone"}),
+		},
+		{
+			"nsg", "k",
+			[]string{nsgV2, strings.Replace(nsgV2, "U,O,A,E", "U,O,A,B", 1)},
+			slices.Concat(counters, ibmOnly, nat, []string{"CaptureEndTime", "Encryption", "Extra", "InstanceID", "LogStatus", "Region", "Sampled", "SubnetID", "Swapped", "TCPFlags", "VPCID", "Zone"}),
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			filled := map[string]bool{}
