@@ -21,21 +21,21 @@ import (
 // texts are of what flow logs are like, and of what they are not.
 func texts() map[string][]byte {
 	rnd := rand.New(rand.NewPCG(1, 2))
-	noise := make([]byte, 300_000)
+	noise := make([]byte, 120_000)
 	for i := range noise {
 		noise[i] = byte(rnd.Uint32())
 	}
 	var log, digits bytes.Buffer
-	for i := range 4000 {
+	for i := range 1500 {
 		fmt.Fprintf(&log, `{"start_time":"2026-08-20T01:%02d:%02dZ","initiator_ip":"10.10.%d.%d","target_port":%d,"bytes_from_initiator":%d},`, i/60%60, i%60, rnd.IntN(4), rnd.IntN(256), rnd.IntN(65536), rnd.IntN(1<<30))
 		fmt.Fprintf(&digits, "%x", rnd.Uint64())
 	}
-	skewed := make([]byte, 200_000) // long codes
+	skewed := make([]byte, 100_000) // long codes
 	for i := range skewed {
 		skewed[i] = byte(min(rnd.ExpFloat64()*6, 255))
 	}
 	return map[string][]byte{
-		"empty": {}, "one": []byte("x"), "log": log.Bytes(), "digits": digits.Bytes(), "noise": noise, "skewed": skewed, "zeros": make([]byte, 1<<20),
+		"empty": {}, "one": []byte("x"), "log": log.Bytes(), "digits": digits.Bytes(), "noise": noise, "skewed": skewed, "zeros": make([]byte, 300_000),
 		"threes": bytes.Repeat([]byte("abc"), 50_000), "far": append(append(bytes.Clone(noise[:32768]), noise[:300]...), noise[:40000]...), "mixed": append(bytes.Clone(noise[:70_000]), log.Bytes()...),
 	}
 }
@@ -79,7 +79,7 @@ func unpack(z *Reader, r io.Reader) ([]byte, error) {
 func TestUnpacksWhatOthersPacked(t *testing.T) {
 	z := NewReader()
 	for name, text := range texts() {
-		for level := -2; level <= 9; level++ {
+		for _, level := range []int{-2, 0, 1, 6, 9} {
 			for who, packed := range map[string][]byte{"klauspost": pack(t, text, level), "std": packStd(t, text, level)} {
 				got, err := unpack(z, bytes.NewReader(packed))
 				if err != nil || !bytes.Equal(got, text) {
@@ -92,12 +92,6 @@ func TestUnpacksWhatOthersPacked(t *testing.T) {
 			if got, err := unpack(z, r); err != nil || !bytes.Equal(got, text) {
 				t.Errorf("%s, %s: %d of %d bytes, %v", name, how, len(got), len(text), err)
 			}
-		}
-		if err := z.Reset(bytes.NewReader(packed)); err != nil {
-			t.Fatal(err)
-		}
-		if err := iotest.TestReader(z, text); err != nil && len(text) < 10_000 {
-			t.Errorf("%s: %v", name, err)
 		}
 	}
 }
@@ -155,7 +149,7 @@ func TestHeaders(t *testing.T) {
 // TestDamageIsNeverSilent: each byte cut off or turned is an error, at the latest by the checksum.
 func TestDamageIsNeverSilent(t *testing.T) {
 	z := NewReader()
-	log := texts()["log"][:3000]
+	log := texts()["log"][:1200]
 	for _, level := range []int{-2, 0, 1, 6} {
 		packed := pack(t, log, level)
 		for n := range packed {
