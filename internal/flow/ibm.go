@@ -453,7 +453,7 @@ func (d *decoder) ibmSet(r *Record, field int, n int64) error {
 		case ibmProtocol:
 			to, limit = &r.TransportProtocol, 255
 		}
-		*to = d.batch.int32(int32(min(n, 1<<31-1)))
+		*to = d.batch.int32(int32(min(n, 1<<31-1))) //nolint:gosec // bounded, and not negative
 		return small(n, limit)
 	}
 	p := d.batch.int64(n)

@@ -13,16 +13,23 @@ import (
 )
 
 // awsAll is a record of version 11 with every field up to it, in AWS' order of versions.
-var awsAll = [][2]string{
-	{"version", "11"}, {"account-id", "123456789010"}, {"interface-id", "eni-1"}, {"srcaddr", "10.0.0.1"}, {"dstaddr", "198.51.100.2"}, {"srcport", "50000"}, {"dstport", "443"}, {"protocol", "6"},
-	{"packets", "10"}, {"bytes", "840"}, {"start", "1418530010"}, {"end", "1418530070"}, {"action", "REJECT"}, {"log-status", "OK"},
-	{"vpc-id", "vpc-1"}, {"subnet-id", "subnet-1"}, {"instance-id", "i-1"}, {"tcp-flags", "3"}, {"type", "IPv4"}, {"pkt-srcaddr", "10.9.0.1"}, {"pkt-dstaddr", "10.9.0.2"},
-	{"region", "us-east-1"}, {"az-id", "use1-az1"}, {"sublocation-type", "outpost"}, {"sublocation-id", "op-1"},
-	{"pkt-src-aws-service", "S3"}, {"pkt-dst-aws-service", "EC2"}, {"flow-direction", "egress"}, {"traffic-path", "8"},
-	{"ecs-cluster-arn", "arn:cluster"}, {"ecs-cluster-name", "c"}, {"ecs-container-instance-arn", "arn:ci"}, {"ecs-container-instance-id", "ci"}, {"ecs-container-id", "co"}, {"ecs-second-container-id", "co2"},
-	{"ecs-service-name", "svc"}, {"ecs-task-definition-arn", "arn:td"}, {"ecs-task-arn", "arn:t"}, {"ecs-task-id", "t"},
-	{"reject-reason", "BPA"}, {"resource-id", "nat-1"}, {"encryption-status", "1"},
-	{"instance-tag", "a"}, {"interface-tag", "b"}, {"asg-tag", "c"}, {"interface-type", "nat"}, {"next-hop-interface-id", "eni-2"}, {"next-hop-subnet-id", "subnet-2"}, {"next-hop-az-id", "use1-az2"}, {"next-hop-vpc-id", "vpc-2"},
+var awsAll = pairs(`
+	version 11 account-id 123456789010 interface-id eni-1 srcaddr 10.0.0.1 dstaddr 198.51.100.2 srcport 50000 dstport 443 protocol 6
+	packets 10 bytes 840 start 1418530010 end 1418530070 action REJECT log-status OK
+	vpc-id vpc-1 subnet-id subnet-1 instance-id i-1 tcp-flags 3 type IPv4 pkt-srcaddr 10.9.0.1 pkt-dstaddr 10.9.0.2
+	region us-east-1 az-id use1-az1 sublocation-type outpost sublocation-id op-1
+	pkt-src-aws-service S3 pkt-dst-aws-service EC2 flow-direction egress traffic-path 8
+	ecs-cluster-arn arn:cluster ecs-cluster-name c ecs-container-instance-arn arn:ci ecs-container-instance-id ci ecs-container-id co ecs-second-container-id co2
+	ecs-service-name svc ecs-task-definition-arn arn:td ecs-task-arn arn:t ecs-task-id t
+	reject-reason BPA resource-id nat-1 encryption-status 1
+	instance-tag a interface-tag b asg-tag c interface-type nat next-hop-interface-id eni-2 next-hop-subnet-id subnet-2 next-hop-az-id use1-az2 next-hop-vpc-id vpc-2
+`)
+
+func pairs(text string) (all [][2]string) {
+	for pair := range slices.Chunk(strings.Fields(text), 2) {
+		all = append(all, [2]string{pair[0], pair[1]})
+	}
+	return all
 }
 
 func awsText(fields [][2]string) string {
@@ -45,16 +52,31 @@ func TestEveryColumnThatAVendorCarries(t *testing.T) {
 		texts     []string
 		empty     []string
 	}{
-		{"ibm", ibmObject, []string{ibmText(ibmFlowText, strings.Replace(ibmFlowText, `"was_terminated":false`, `"was_terminated":true`, 1))},
-			slices.Concat(nat, []string{"Encryption", "Extra", "RejectReason", "RuleID", "RuleName", "Sampled", "Swapped", "TCPFlags", "Zone"})},
-		{"aws", "k", []string{awsText(awsAll), "start srcaddr dstaddr srcport dstport tcp-flags bytes packets\n1418530010 10.0.0.2 10.0.0.1 443 50000 18 9 1\n"},
-			slices.Concat(counters, ibmOnly, []string{"Bidirectional", "CaptureEndTime", "CaptureStartTime", "ConnectionStartTime", "RuleID", "RuleName", "Sampled"})},
-		{"gcp", "k", []string{gcp, gcpDeny},
-			slices.Concat(counters, ibmOnly, []string{"Bidirectional", "BytesFromTarget", "CaptureEndTime", "ConnectionStartTime", "Encryption", "InterfaceID", "LogStatus", "PacketsFromTarget", "RejectReason", "RuleID", "Swapped", "TCPFlags", "Version", "WasInitiated", "WasTerminated"})},
-		{"azure", "k", []string{azureV4},
-			slices.Concat(counters, ibmOnly, nat, []string{"CaptureEndTime", "Extra", "InstanceID", "LogStatus", "Sampled", "SubnetID", "Swapped", "TCPFlags", "Zone"})},
-		{"nsg", "k", []string{nsgV2, strings.Replace(nsgV2, "U,O,A,E", "U,O,A,B", 1)},
-			slices.Concat(counters, ibmOnly, nat, []string{"CaptureEndTime", "Encryption", "Extra", "InstanceID", "LogStatus", "Region", "Sampled", "SubnetID", "Swapped", "TCPFlags", "VPCID", "Zone"})},
+		{
+			"ibm", ibmObject,
+			[]string{ibmText(ibmFlowText, strings.Replace(ibmFlowText, `"was_terminated":false`, `"was_terminated":true`, 1))},
+			slices.Concat(nat, []string{"Encryption", "Extra", "RejectReason", "RuleID", "RuleName", "Sampled", "Swapped", "TCPFlags", "Zone"}),
+		},
+		{
+			"aws", "k",
+			[]string{awsText(awsAll), "start srcaddr dstaddr srcport dstport tcp-flags bytes packets\n1418530010 10.0.0.2 10.0.0.1 443 50000 18 9 1\n"},
+			slices.Concat(counters, ibmOnly, []string{"Bidirectional", "CaptureEndTime", "CaptureStartTime", "ConnectionStartTime", "RuleID", "RuleName", "Sampled"}),
+		},
+		{
+			"gcp", "k",
+			[]string{gcp, gcpDeny},
+			slices.Concat(counters, ibmOnly, []string{"Bidirectional", "BytesFromTarget", "CaptureEndTime", "ConnectionStartTime", "Encryption", "InterfaceID", "LogStatus", "PacketsFromTarget", "RejectReason", "RuleID", "Swapped", "TCPFlags", "Version", "WasInitiated", "WasTerminated"}),
+		},
+		{
+			"azure", "k",
+			[]string{azureV4},
+			slices.Concat(counters, ibmOnly, nat, []string{"CaptureEndTime", "Extra", "InstanceID", "LogStatus", "Sampled", "SubnetID", "Swapped", "TCPFlags", "Zone"}),
+		},
+		{
+			"nsg", "k",
+			[]string{nsgV2, strings.Replace(nsgV2, "U,O,A,E", "U,O,A,B", 1)},
+			slices.Concat(counters, ibmOnly, nat, []string{"CaptureEndTime", "Encryption", "Extra", "InstanceID", "LogStatus", "Region", "Sampled", "SubnetID", "Swapped", "TCPFlags", "VPCID", "Zone"}),
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			filled := map[string]bool{}

@@ -46,7 +46,7 @@ func (n *notes) value(r *flow.Record, s set, v netflow.DataField) {
 		if v.Pen == reversePEN && isNumber {
 			reverse(r, v.Type, num)
 		}
-	case n.address(r, v.Type, b) || n.times.precise(v.Type, b) || !isNumber:
+	case n.address(r, v.Type, b) || n.precise(v.Type, b) || !isNumber:
 	case n.counter(r, v.Type, num) || n.event(r, v.Type, num):
 	default:
 		n.plain(r, s, v.Type, num)
@@ -199,7 +199,7 @@ func (n *notes) plain(r *flow.Record, s set, field uint16, v int64) {
 			}
 		}
 	default:
-		if !n.times.set(field, v) {
+		if !n.set(field, v) {
 			n.extra.set(field, v)
 		}
 	}
@@ -260,7 +260,7 @@ func (t *times) precise(field uint16, b []byte) bool {
 	if len(b) == 8 {
 		const from1900 = 2_208_988_800
 		seconds, fraction := binary.BigEndian.Uint32(b), binary.BigEndian.Uint32(b[4:])
-		*to = time.Unix(int64(seconds)-from1900, int64(uint64(fraction)*1e9>>32)) //nolint:gosec // less than a second
+		*to = time.Unix(int64(seconds)-from1900, int64(uint64(fraction)*1e9>>32))
 	}
 	return true
 }

@@ -147,7 +147,7 @@ func TestFieldsInTheirVariants(t *testing.T) {
 		{"no counters", with(), counters, "- - - -"},
 		{"seconds", with(is(150, uint32(sent.Unix()-9)), is(151, uint32(sent.Unix()-8))), span, "21.000000 22.000000"},
 		{"milliseconds", with(is(152, uint64(sent.UnixMilli()-1500)), is(153, uint64(sent.UnixMilli()-500))), span, "28.500000 29.500000"},
-		{"NTP", with(is(154, uint64(uint64(sent.Unix()+2_208_988_800)<<32|1<<31)), is(155, uint64(uint64(sent.Unix()+2_208_988_801)<<32))), span, "30.500000 31.000000"},
+		{"NTP", with(is(154, uint64(sent.Unix()+2_208_988_800)<<32|1<<31), is(155, uint64(sent.Unix()+2_208_988_801)<<32)), span, "30.500000 31.000000"},
 		{"before the packet was sent", with(is(158, uint32(2_000_000)), is(159, uint32(1_000_000))), span, "28.000000 29.000000"},
 		{"since the boot", with(is(160, uint64(sent.Add(-time.Minute).UnixMilli())), is(22, uint32(40_000)), is(21, uint32(50_000))), span, "10.000000 20.000000"},
 		{"start and duration", with(is(152, uint64(sent.UnixMilli()-2000)), is(161, uint32(1500))), span, "28.000000 29.500000"},
