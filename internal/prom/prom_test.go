@@ -166,18 +166,19 @@ func TestHeldEngineAnswersAndTakesAPast(t *testing.T) {
 		}
 	}()
 	eventually(t, e, query("vector(7)"), `"7"`)
+	eventually(t, start(t, settings(), nil), query("demo_value"), `"42"`) // one that began later has scraped by now
 	now := time.Now()
 	var times []time.Time
 	for at := now.Add(-5 * time.Hour); at.Before(now); at = at.Add(time.Minute) {
 		times = append(times, at)
 	}
+	if _, body := get(t, e, query("up")); !strings.Contains(body, `"result":[]`) {
+		t.Errorf("it scrapes: %s", body)
+	}
 	if err := e.Backfill(t.Context(), times, []Past{{Job: "demo", Metric: map[string]string{"__name__": "demo_value"}, At: func(time.Time) float64 { return 41 }}}); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, e, query("demo_value offset 4h"), `"41"`)
-	if _, body := get(t, e, query("up")); !strings.Contains(body, `"result":[]`) {
-		t.Errorf("it scrapes: %s", body)
-	}
 	close(hold)
 	eventually(t, e, query("demo_value"), `"42"`)
 }

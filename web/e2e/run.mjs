@@ -26,8 +26,8 @@ const fail = (text) => { problems.push(text); console.error(`FAIL ${text}`); };
 // work is the processor time of a process in seconds; 0 where the system does not tell.
 function work(pid) {
   try {
-    const [, , , , , , , , , , , user, system] = readFileSync(`/proc/${pid}/stat`, 'utf8').replace(/\(.*\)/, '-').split(' ');
-    return (Number(user) + Number(system)) / 100;
+    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').replace(/\(.*\)/, '-').split(' ');
+    return (Number(fields[13]) + Number(fields[14])) / 100; // of the user and of the system
   } catch {
     return 0;
   }
