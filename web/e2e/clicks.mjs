@@ -69,15 +69,15 @@ export async function clicks({ open, base, shots, fail, settle }) {
     await page.goto(`${base}/d/oriel-wireguard`);
     await settle(page);
     const label = () => page.getByRole('button', { name: /Time range/ }).innerText();
-    const picker = async () => { await page.getByRole('button', { name: /Time range/ }).click(); await page.getByLabel('From').waitFor(); };
+    const picker = async () => { await page.getByRole('button', { name: /Time range/ }).click(); await page.getByRole('textbox', { name: 'From', exact: true }).waitFor(); };
     const day = new Date(Date.now() - 864e5).toISOString().slice(0, 10);
     await picker();
-    await page.getByLabel('Time zone').selectOption('Asia/Tokyo');
+    await page.getByRole('combobox', { name: 'Time zone', exact: true }).selectOption('Asia/Tokyo');
     await page.waitForURL(/timezone=Asia%2FTokyo/);
-    await page.getByLabel('From').fill('yesterday');
+    await page.getByRole('textbox', { name: 'From', exact: true }).fill('yesterday');
     must(await page.getByRole('button', { name: 'Apply' }).isDisabled(), 'a time that is none is refused');
-    await page.getByLabel('From').fill(`${day} 10:00:00`);
-    await page.getByLabel('To', { exact: true }).fill(`${day} 12:30:00`);
+    await page.getByRole('textbox', { name: 'From', exact: true }).fill(`${day} 10:00:00`);
+    await page.getByRole('textbox', { name: 'To', exact: true }).fill(`${day} 12:30:00`);
     await page.getByRole('button', { name: 'Apply' }).click();
     await page.waitForURL(new RegExp(`from=${Date.parse(`${day}T01:00:00Z`)}&to=${Date.parse(`${day}T03:30:00Z`)}`)); // Tokyo is nine hours ahead
     must((await label()) === `${day} 10:00:00 – ${day} 12:30:00`, `the range is ${await label()}`);
@@ -89,7 +89,7 @@ export async function clicks({ open, base, shots, fail, settle }) {
     await page.goBack();
     await page.waitForURL(new RegExp(`to=${Date.parse(`${day}T03:30:00Z`)}`));
     must((await label()) === `${day} 10:00:00 – ${day} 12:30:00`, `after going back the range is ${await label()}`);
-    await page.getByLabel('Refresh every').selectOption('5s');
+    await page.getByRole('combobox', { name: 'Refresh every', exact: true }).selectOption('5s');
     await page.waitForURL(/refresh=5s/);
     await settle(page);
     await page.waitForRequest(/\/api\/console\/query/, { timeout: 20e3 });
@@ -101,22 +101,22 @@ export async function clicks({ open, base, shots, fail, settle }) {
     await settle(page);
     const repeated = () => page.locator('button.row', { hasText: 'Repeated for' }).allInnerTexts();
     must((await repeated()).length === 1 && (await repeated())[0].includes('wg-backup'), `rows: ${await repeated()}`);
-    await page.getByLabel('Greeting').fill('<b>hei</b>');
+    await page.getByRole('textbox', { name: 'Greeting', exact: true }).fill('<b>hei</b>');
     await page.keyboard.press('Enter');
     await page.waitForURL(/var-greeting=%3Cb%3Ehei/);
-    await page.getByRole('combobox', { name: 'Every' }).click();
-    await page.getByRole('option', { name: '5m' }).click();
+    await page.getByRole('combobox', { name: 'Every', exact: true }).click();
+    await page.getByRole('option', { name: '5m', exact: true }).locator('visible=true').click();
     await page.waitForURL(/var-every=5m/);
     await page.reload();
     await settle(page);
-    must((await page.getByLabel('Greeting').inputValue()) === '<b>hei</b>' && (await page.getByRole('combobox', { name: 'Every' }).inputValue()) === '5m', 'a reload keeps what was chosen');
+    must((await page.getByRole('textbox', { name: 'Greeting', exact: true }).inputValue()) === '<b>hei</b>' && (await page.getByRole('combobox', { name: 'Every', exact: true }).inputValue()) === '5m', 'a reload keeps what was chosen');
     await page.goto(`${base}/d/e2e-kinds?var-device=wg-backup&var-device=wg-office`);
     await settle(page);
     must((await repeated()).length === 2, `rows: ${await repeated()}`);
     // Chained: the peers offered are those of the interface.
     await page.goto(`${base}/d/oriel-wireguard`);
     await settle(page);
-    await page.getByRole('combobox', { name: 'Interface' }).click();
+    await page.getByRole('combobox', { name: 'Interface', exact: true }).click();
     await page.getByRole('option', { name: 'wg-backup' }).click();
     await page.keyboard.press('Escape');
     await settle(page);
