@@ -9,6 +9,7 @@ import (
 	"math"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"sync"
 	"time"
 
@@ -19,8 +20,13 @@ import (
 
 const (
 	demoRecordHours = 24               // before the demo began
+	demoAllHours    = 3                // with records of all kinds; dashboards show the others only
 	demoAlertsEvery = 20 * time.Minute // detections of the past
 )
+
+// dashboardKinds are the records that the dashboards of packets ask for. A table
+// is some files more for each hour, all of which a look-up reads.
+var dashboardKinds = []string{"connection", "dns", "http", "tls", "alert"}
 
 // demoLake is where the demo's records go. Each part has a folder of its own beside it.
 func demoLake(dir string) string { return filepath.Join(filepath.Dir(dir), "lake") }
@@ -56,6 +62,9 @@ func pastRecords(ctx context.Context, capture, dir string, hours int, log *slog.
 	}
 	rows := 0
 	for hour := range hours { // the newest first: it is what people look at
+		if hour == demoAllHours {
+			list = slices.DeleteFunc(list, func(r packet.Record) bool { return !slices.Contains(dashboardKinds, r.Kind()) })
+		}
 		for minute := range 60 {
 			if ctx.Err() != nil {
 				return nil //nolint:nilerr // to be stopped is no error
