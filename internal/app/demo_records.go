@@ -98,19 +98,19 @@ func earlier(list []packet.Record, at time.Time, by time.Duration) []packet.Reco
 	for _, r := range list {
 		_, told := r.(*packet.Alert)
 		v := reflect.ValueOf(r).Elem()
-		f, ok := v.FieldByName("Flow").Interface().(packet.Flow)
+		f, ok := reflect.TypeAssert[packet.Flow](v.FieldByName("Flow"))
 		switch {
 		case !ok, quiet && (told || f.OrigAddr == scanner), !told && drawn(f.UID, minute)%100 >= share:
 			continue
 		}
 		moved := reflect.New(v.Type())
 		moved.Elem().Set(v)
-		flow := moved.Elem().FieldByName("Flow").Addr().Interface().(*packet.Flow) //nolint:errcheck // it was one above
+		flow := moved.Elem().FieldByName("Flow").Addr().Interface().(*packet.Flow)
 		flow.Time = f.Time.Add(by)
 		if len(f.UID) > 8 {
 			flow.UID = fmt.Sprintf("%s%08x", f.UID[:len(f.UID)-8], uint32(minute)) //nolint:gosec // a name
 		}
-		out = append(out, moved.Interface().(packet.Record)) //nolint:errcheck // a copy of one
+		out = append(out, moved.Interface().(packet.Record))
 	}
 	return out
 }
