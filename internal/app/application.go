@@ -35,6 +35,7 @@ type application struct {
 	console *console.Console
 	reloads *reloads
 	ready   atomic.Bool
+	hold    chan struct{} // of a demo: closed when its past is stored
 	shown   atomic.Pointer[shown]
 	compat  atomic.Pointer[map[string]compatible] // features that have pages of other exporters
 

@@ -9,6 +9,7 @@ import (
 	"math"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"sync"
 	"time"
 
@@ -19,8 +20,13 @@ import (
 
 const (
 	demoRecordHours = 24               // before the demo began
+	demoAllHours    = 3                // with records of all kinds; dashboards show the others only
 	demoAlertsEvery = 20 * time.Minute // detections of the past
 )
+
+// dashboardKinds are the records that the dashboards of packets ask for. A table
+// is some files more for each hour, all of which a look-up reads.
+var dashboardKinds = []string{"connection", "dns", "http", "tls", "alert"}
 
 // demoLake is where the demo's records go. Each part has a folder of its own beside it.
 func demoLake(dir string) string { return filepath.Join(filepath.Dir(dir), "lake") }
@@ -56,6 +62,9 @@ func pastRecords(ctx context.Context, capture, dir string, hours int, log *slog.
 	}
 	rows := 0
 	for hour := range hours { // the newest first: it is what people look at
+		if hour == demoAllHours {
+			list = slices.DeleteFunc(list, func(r packet.Record) bool { return !slices.Contains(dashboardKinds, r.Kind()) })
+		}
 		for minute := range 60 {
 			if ctx.Err() != nil {
 				return nil //nolint:nilerr // to be stopped is no error
@@ -89,19 +98,19 @@ func earlier(list []packet.Record, at time.Time, by time.Duration) []packet.Reco
 	for _, r := range list {
 		_, told := r.(*packet.Alert)
 		v := reflect.ValueOf(r).Elem()
-		f, ok := v.FieldByName("Flow").Interface().(packet.Flow)
+		f, ok := reflect.TypeAssert[packet.Flow](v.FieldByName("Flow"))
 		switch {
 		case !ok, quiet && (told || f.OrigAddr == scanner), !told && drawn(f.UID, minute)%100 >= share:
 			continue
 		}
 		moved := reflect.New(v.Type())
 		moved.Elem().Set(v)
-		flow := moved.Elem().FieldByName("Flow").Addr().Interface().(*packet.Flow) //nolint:errcheck // it was one above
+		flow := moved.Elem().FieldByName("Flow").Addr().Interface().(*packet.Flow)
 		flow.Time = f.Time.Add(by)
 		if len(f.UID) > 8 {
 			flow.UID = fmt.Sprintf("%s%08x", f.UID[:len(f.UID)-8], uint32(minute)) //nolint:gosec // a name
 		}
-		out = append(out, moved.Interface().(packet.Record)) //nolint:errcheck // a copy of one
+		out = append(out, moved.Interface().(packet.Record))
 	}
 	return out
 }

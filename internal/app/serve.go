@@ -84,6 +84,9 @@ func serve(ctx context.Context, f serveFlags, log *slog.Logger, ready func(url s
 	cfg.within(f.inside)
 	a := &application{flags: f, log: log, running: newRunning(log), reloads: newReloads()}
 	a.base = context.WithoutCancel(ctx)
+	if !f.past.IsZero() {
+		a.hold = make(chan struct{})
+	}
 	a.console = a.newConsole()
 	srv := server.New(f.web, a.handler(), log)
 	if err := srv.Open(ctx); err != nil {
@@ -97,24 +100,29 @@ func serve(ctx context.Context, f serveFlags, log *slog.Logger, ready func(url s
 		cancel()
 		return errors.Join(err, srv.Run(stopped)) // closes the listeners
 	}
-	if !f.past.IsZero() {
-		if err := a.backfill(ctx); err != nil && ctx.Err() == nil {
-			log.Warn("no history", "err", err) // graphs fill up by and by
+	return a.run(ctx, srv, func(ctx context.Context) {
+		if !f.past.IsZero() {
+			if err := a.backfill(ctx); err != nil && ctx.Err() == nil {
+				log.Warn("no history", "err", err) // graphs fill up by and by
+			}
+			close(a.hold)
 		}
-	}
-	log.Info("ready", "address", strings.Join(srv.Addrs(), ","), "after", time.Since(start).Round(time.Millisecond).String())
-	a.ready.Store(true)
-	dropProgramPages()
-	ready(defaultURL(srv.Addrs()[0], f.web.WebConfigFile))
-	_, _ = daemon.SdNotify(false, daemon.SdNotifyReady) // no systemd is no error
-	return a.run(ctx, srv)
+		if ctx.Err() != nil {
+			return
+		}
+		log.Info("ready", "address", strings.Join(srv.Addrs(), ","), "after", time.Since(start).Round(time.Millisecond).String())
+		a.ready.Store(true)
+		dropProgramPages()
+		ready(defaultURL(srv.Addrs()[0], f.web.WebConfigFile))
+		_, _ = daemon.SdNotify(false, daemon.SdNotifyReady) // no systemd is no error
+	})
 }
 
 // open builds the engine and starts the features of the first configuration.
 func (a *application) open(ctx context.Context, f serveFlags, cfg *Config) error {
 	var err error
 	if a.engine, err = prom.New(prom.Config{
-		Dir: f.dataDir, ExternalURL: f.externalURL, Rules: rules.Files, Metrics: http.HandlerFunc(a.metrics),
+		Dir: f.dataDir, ExternalURL: f.externalURL, Rules: rules.Files, Metrics: http.HandlerFunc(a.metrics), Hold: a.hold,
 	}, warnings(a.log)); err != nil {
 		return err
 	}
@@ -141,8 +149,8 @@ func (a *application) open(ctx context.Context, f serveFlags, cfg *Config) error
 }
 
 // run serves, reloads on SIGHUP, and stops everything in order when ctx is
-// done or something ends that should not.
-func (a *application) run(ctx context.Context, srv *server.Server) error {
+// done or something ends that should not. begin is called when all of it runs.
+func (a *application) run(ctx context.Context, srv *server.Server, begin func(context.Context)) error {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	engineCtx, stopEngine := context.WithCancel(a.base)
@@ -165,6 +173,7 @@ func (a *application) run(ctx context.Context, srv *server.Server) error {
 	hup := make(chan os.Signal, 1)
 	signal.Notify(hup, syscall.SIGHUP)
 	defer signal.Stop(hup)
+	begin(ctx)
 	for ctx.Err() == nil {
 		select {
 		case <-hup:

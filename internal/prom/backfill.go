@@ -26,8 +26,9 @@ type Past struct {
 	Ends bool
 }
 
-// Backfill stores series of the past. Call it between Open and Run: the storage
-// takes what is old only as long as it holds nothing newer. The times must rise.
+// Backfill stores series of the past. Call it between Open and Run, or
+// before Config.Hold is closed: the storage takes what is old only as long as it
+// holds nothing newer. The times must rise.
 func (e *Engine) Backfill(ctx context.Context, times []time.Time, list []Past) error {
 	instance := e.current.Load().settings.Instance
 	all := make([]labels.Labels, len(list))

@@ -49,6 +49,9 @@ type Config struct {
 	Rules fs.FS
 	// Metrics serves the pages of our own collectors to the scrapes of Job.
 	Metrics http.Handler
+	// Hold, if there is one, keeps scrapes and rules back until it is closed: the
+	// engine answers, and Backfill may still be called.
+	Hold <-chan struct{}
 }
 
 // Engine is an embedded Prometheus with an embedded Alertmanager. Make it with
@@ -162,12 +165,18 @@ func (e *Engine) Run(ctx context.Context) error {
 	webCtx, stopWeb := context.WithCancel(context.WithoutCancel(ctx))
 	g.Go(func() error { return ignoreCanceled(e.scrapeSD.Run()) })
 	g.Go(func() error { return ignoreCanceled(e.notifySD.Run()) })
-	g.Go(func() error { return e.scraper.Run(e.scrapeSD.SyncCh()) })
+	g.Go(func() error {
+		if !e.begin(gctx) {
+			return nil
+		}
+		return e.scraper.Run(e.scrapeSD.SyncCh())
+	})
 	g.Go(func() error { e.notifier.Run(e.notifySD.SyncCh()); return nil })
 	g.Go(func() error {
 		// An alert that fires before the notifier knows where to send it would
 		// be sent a minute later (the resend delay).
 		e.waitForAlertmanager(gctx)
+		e.begin(gctx)
 		e.rules.Run() // also when ctx is done: Stop waits for it
 		return nil
 	})
@@ -187,6 +196,19 @@ func (e *Engine) Run(ctx context.Context) error {
 	e.web.SetReady(web.Ready)
 	err := g.Wait()
 	return errors.Join(err, e.Close())
+}
+
+// begin waits for Config.Hold. It returns false if ctx is done before.
+func (e *Engine) begin(ctx context.Context) bool {
+	if e.cfg.Hold == nil {
+		return true
+	}
+	select {
+	case <-e.cfg.Hold:
+		return true
+	case <-ctx.Done():
+		return false
+	}
 }
 
 // waitForAlertmanager waits until the notifier has found the embedded Alertmanager, or ctx is done.

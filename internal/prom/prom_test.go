@@ -135,6 +135,47 @@ const demoRules = `groups:
   - {alert: DemoHigh, expr: demo_value > 1, labels: {severity: info}}
 `
 
+// TestHeldEngineAnswersAndTakesAPast: until it is let go an engine scrapes nothing, answers, and stores what is old.
+func TestHeldEngineAnswersAndTakesAPast(t *testing.T) {
+	hold := make(chan struct{})
+	e, err := New(Config{Dir: t.TempDir(), ExternalURL: "http://localhost:9190", Metrics: page("42"), Hold: hold}, quiet)
+	if err != nil {
+		t.Fatal(err)
+	}
+	plan, err := NewPlan(settings(), nil, quiet)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := e.Open(t.Context(), plan); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
+	done := make(chan error, 1)
+	go func() { done <- e.Run(ctx) }()
+	defer func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("Run = %v", err)
+		}
+	}()
+	eventually(t, e, query("vector(7)"), `"7"`)
+	eventually(t, start(t, settings(), nil), query("demo_value"), `"42"`) // one that began later has scraped by now
+	now := time.Now()
+	var times []time.Time
+	for at := now.Add(-5 * time.Hour); at.Before(now); at = at.Add(time.Minute) {
+		times = append(times, at)
+	}
+	if _, body := get(t, e, query("up")); !strings.Contains(body, `"result":[]`) {
+		t.Errorf("it scrapes: %s", body)
+	}
+	if err := e.Backfill(t.Context(), times, []Past{{Job: "demo", Metric: map[string]string{"__name__": "demo_value"}, At: func(time.Time) float64 { return 41 }}}); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, e, query("demo_value offset 4h"), `"41"`)
+	close(hold)
+	eventually(t, e, query("demo_value"), `"42"`)
+}
+
 func TestAlertReachesTheEmbeddedAlertmanager(t *testing.T) {
 	s := settings()
 	s.RuleNames = []string{"demo.yml"}

@@ -64,6 +64,82 @@ export async function clicks({ open, base, shots, fail, settle }) {
     await settle(page);
   });
 
+  // All that is chosen is in the address: it is there again after a reload and after going back.
+  await step('state', async (page) => {
+    await page.goto(`${base}/d/oriel-wireguard`);
+    await settle(page);
+    const label = () => page.getByRole('button', { name: /Time range/ }).innerText();
+    const picker = async () => { await page.getByRole('button', { name: /Time range/ }).click(); await page.getByRole('textbox', { name: 'From', exact: true }).waitFor(); };
+    const day = new Date(Date.now() - 864e5).toISOString().slice(0, 10);
+    await picker();
+    await page.getByRole('combobox', { name: 'Time zone', exact: true }).selectOption('Asia/Tokyo');
+    await page.waitForURL(/timezone=Asia%2FTokyo/);
+    await page.getByRole('textbox', { name: 'From', exact: true }).fill('yesterday');
+    must(await page.getByRole('button', { name: 'Apply' }).isDisabled(), 'a time that is none is refused');
+    await page.getByRole('textbox', { name: 'From', exact: true }).fill(`${day} 10:00:00`);
+    await page.getByRole('textbox', { name: 'To', exact: true }).fill(`${day} 12:30:00`);
+    await page.getByRole('button', { name: 'Apply' }).click();
+    await page.waitForURL(new RegExp(`from=${Date.parse(`${day}T01:00:00Z`)}&to=${Date.parse(`${day}T03:30:00Z`)}`)); // Tokyo is nine hours ahead
+    must((await label()) === `${day} 10:00:00 – ${day} 12:30:00`, `the range is ${await label()}`);
+    await page.reload();
+    await settle(page);
+    must((await label()) === `${day} 10:00:00 – ${day} 12:30:00`, `after a reload the range is ${await label()}`);
+    await page.getByRole('button', { name: 'Earlier' }).click();
+    await page.waitForURL(new RegExp(`to=${Date.parse(`${day}T02:15:00Z`)}`));
+    await page.goBack();
+    await page.waitForURL(new RegExp(`to=${Date.parse(`${day}T03:30:00Z`)}`));
+    must((await label()) === `${day} 10:00:00 – ${day} 12:30:00`, `after going back the range is ${await label()}`);
+    await page.getByRole('combobox', { name: 'Refresh every', exact: true }).selectOption('5s');
+    await page.waitForURL(/refresh=5s/);
+    await settle(page);
+    await page.waitForRequest(/\/api\/console\/query/, { timeout: 20e3 });
+  });
+
+  // Variables of every kind, and what repeats for them.
+  await step('templating', async (page) => {
+    await page.goto(`${base}/d/e2e-kinds?var-device=wg-backup`);
+    await settle(page);
+    const repeated = () => page.locator('button.row', { hasText: 'Repeated for' }).allInnerTexts();
+    must((await repeated()).length === 1 && (await repeated())[0].includes('wg-backup'), `rows: ${await repeated()}`);
+    await page.getByRole('textbox', { name: 'Greeting', exact: true }).fill('<b>hei</b>');
+    await page.keyboard.press('Enter');
+    await page.waitForURL(/var-greeting=%3Cb%3Ehei/);
+    await page.getByRole('combobox', { name: 'Every', exact: true }).click();
+    await page.getByRole('option', { name: '5m', exact: true }).locator('visible=true').click();
+    await page.waitForURL(/var-every=5m/);
+    await page.reload();
+    await settle(page);
+    must((await page.getByRole('textbox', { name: 'Greeting', exact: true }).inputValue()) === '<b>hei</b>' && (await page.getByRole('combobox', { name: 'Every', exact: true }).inputValue()) === '5m', 'a reload keeps what was chosen');
+    await page.goto(`${base}/d/e2e-kinds?var-device=wg-backup&var-device=wg-office`);
+    await settle(page);
+    must((await repeated()).length === 2, `rows: ${await repeated()}`);
+    // Chained: the peers offered are those of the interface.
+    await page.goto(`${base}/d/oriel-wireguard`);
+    await settle(page);
+    await page.getByRole('combobox', { name: 'Interface', exact: true }).click();
+    await page.getByRole('option', { name: 'wg-backup' }).click();
+    await page.keyboard.press('Escape');
+    await settle(page);
+    await page.getByRole('combobox', { name: 'Peer' }).click();
+    await page.getByRole('option', { name: 'off-site store' }).waitFor();
+    must((await page.getByRole('option', { name: "Ana's laptop" }).count()) === 0, 'a peer of another interface is offered');
+  });
+
+  await step('keys', async (page) => {
+    await page.goto(`${base}/d/oriel-wireguard`);
+    await settle(page);
+    await page.keyboard.press('?');
+    await page.getByRole('dialog').waitFor();
+    await page.keyboard.press('Escape');
+    await page.getByRole('dialog').waitFor({ state: 'detached' });
+    const asked = page.waitForRequest(/\/api\/console\/query/, { timeout: 10e3 });
+    await page.keyboard.press('r');
+    await asked;
+    await page.keyboard.press('t');
+    await page.keyboard.press('ArrowLeft');
+    await page.waitForURL(/from=\d{13}/);
+  });
+
   // The look at torn tables sees one: the same panel, with the names that its queries would keep.
   await step('torn', async (page) => {
     let tear = false;

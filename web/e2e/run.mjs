@@ -26,8 +26,8 @@ const fail = (text) => { problems.push(text); console.error(`FAIL ${text}`); };
 // work is the processor time of a process in seconds; 0 where the system does not tell.
 function work(pid) {
   try {
-    const [, , , , , , , , , , , user, system] = readFileSync(`/proc/${pid}/stat`, 'utf8').replace(/\(.*\)/, '-').split(' ');
-    return (Number(user) + Number(system)) / 100;
+    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').replace(/\(.*\)/, '-').split(' ');
+    return (Number(fields[13]) + Number(fields[14])) / 100; // of the user and of the system
   } catch {
     return 0;
   }
@@ -128,8 +128,7 @@ try {
       await page.goto(base + path);
       await page.waitForFunction(() => document.querySelector('.page h1') && !/Loading …|Searching/.test(document.body.innerText), undefined, { timeout: 30e3 }).catch(() => fail(`${path}: still loading`));
       if (name === 'overview') await page.waitForFunction(() => document.querySelectorAll('.panel').length >= 2, undefined, { timeout: 30e3 }).catch(() => {});
-      // Panels out of sight wait until they are seen.
-      if (name === 'overview') await page.evaluate(() => document.querySelectorAll('.panel').forEach((p) => p.scrollIntoView()));
+      if (name === 'overview') await settle(page); // panels out of sight wait until they are seen
       if (name === 'overview') await page.waitForFunction(() => document.querySelectorAll('.panel').length >= 2 && !document.querySelector('.panel[data-state="loading"]'), undefined, { timeout: 30e3 }).catch(() => fail('overview: panels'));
       await page.waitForTimeout(800);
       for (const e of await page.$$eval('.mantine-Alert-root', (l) => l.map((x) => x.innerText))) fail(`${path}: ${e}`);

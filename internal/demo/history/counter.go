@@ -11,11 +11,11 @@ import (
 // run of the same program, which counted at the same rate.
 func (p point) counter(w *wave, waves *waves, apart time.Duration, span Span) func(time.Time) float64 {
 	rate := max(0, (p.last-p.first)/apart.Seconds())
-	if up := span.End.Sub(span.Began); !span.Began.IsZero() && up > apart {
+	if up := span.End.Sub(span.Began); !span.Began.IsZero() && up > apart && p.last-p.first < few {
 		rate = min(rate, p.last/up.Seconds()) // a few that came just now are no rate
 	}
 	switch {
-	case rate == 0 && p.events():
+	case p.events() && (rate == 0 || rare(p.metric["__name__"])):
 		return p.steps(waves.of(key(p.metric)), span)
 	case rate == 0:
 		return func(time.Time) float64 { return p.last }
@@ -30,12 +30,24 @@ func (p point) counter(w *wave, waves *waves, apart time.Duration, span Span) fu
 }
 
 const (
+	few         = 15  // that came while the pages were read
 	mostEvents  = 100 // what counts more than that in a few seconds counts no events
 	eventsEvery = 20 * time.Minute
 )
 
+// rare tells what a program that has just begun counts more of than one that runs
+// for long: the same alert is not told again and again.
+func rare(name string) bool {
+	for _, word := range []string{"_alerts_", "_refusals_", "_events_", "_failures_", "_errors_", "_changes_"} {
+		if strings.Contains(name, word) {
+			return true
+		}
+	}
+	return false
+}
+
 // events tells what counts something that happens now and then: few, whole, and
-// none while the pages were read. A run that has just begun has no rate of them.
+// none while the pages were read, or such that are rare. A run that has just begun has no rate of them.
 func (p point) events() bool {
 	name := p.metric["__name__"]
 	return p.single && p.last >= 1 && p.last <= mostEvents && p.last == math.Trunc(p.last) && strings.HasSuffix(name, "_total") && !totalName(name)

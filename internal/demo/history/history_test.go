@@ -169,7 +169,7 @@ func TestEventsHappenedBefore(t *testing.T) {
 	span := Span{Start: end.Add(-24 * time.Hour), Began: end.Add(-20 * time.Second), End: end}
 	text := func(burst string) string {
 		return "# TYPE refusals_total counter\nrefusals_total{tunnel=\"a\"} 2\n# TYPE idle_bytes_total counter\nidle_bytes_total 3\n# TYPE many_total counter\nmany_total 5000\n" +
-			"# TYPE never_total counter\nnever_total 0\n# TYPE burst_total counter\nburst_total " + burst + "\n"
+			"# TYPE never_total counter\nnever_total 0\n# TYPE x_alerts_total counter\nx_alerts_total " + burst + "\n# TYPE burst_total counter\nburst_total " + burst + "\n"
 	}
 	rises := map[string][]time.Time{}
 	counted := map[string]float64{}
@@ -193,6 +193,9 @@ func TestEventsHappenedBefore(t *testing.T) {
 	}
 	if at := rises["refusals_total"]; len(at) < 50 || at[0].Sub(span.Start) > 2*time.Hour || end.Sub(at[len(at)-1]) > 2*time.Hour {
 		t.Errorf("refusals at %v", at)
+	}
+	if n := counted["x_alerts_total"]; n < 1000 || n > 2000 { // twenty in twenty minutes
+		t.Errorf("%v alerts in a day", n)
 	}
 	for _, name := range []string{"idle_bytes_total", "many_total", "never_total"} {
 		if counted[name] != 0 {

@@ -29,7 +29,7 @@ func (w *wire) media() {
 func (w *wire) noise(n int) []byte {
 	b := make([]byte, n)
 	for i := range b {
-		b[i] = byte(w.random.Uint32())
+		b[i] = byte(w.random.UintN(256)) //nolint:gosec // a byte
 	}
 	return b
 }
@@ -85,9 +85,9 @@ func (w *wire) ike(at time.Duration, n int) {
 		if bits > 0 {
 			length = 12
 		}
-		b := []byte{more, 0, 0, length, kind, 0, byte(id >> 8), byte(id)}
+		b := binary.BigEndian.AppendUint16([]byte{more, 0, 0, length, kind, 0}, id)
 		if bits > 0 {
-			b = append(b, 0x80, 14, byte(bits>>8), byte(bits))
+			b = binary.BigEndian.AppendUint16(append(b, 0x80, 14), bits)
 		}
 		return b
 	}
@@ -103,7 +103,7 @@ func (w *wire) ike(at time.Duration, n int) {
 	}
 	first := append(payload(34, offer), payload(40, append([]byte{0, 19, 0, 0}, w.noise(64)...))...)
 	first = append(first, payload(0, w.noise(32))...)
-	spi := byte(n + 1)
+	spi := byte(n + 1) //nolint:gosec // four at most
 	message := func(next, exchange, flags byte, id uint32, answer bool, body []byte) []byte {
 		b := []byte{1, 2, 3, 4, 5, 6, 7, spi, 0, 0, 0, 0, 0, 0, 0, 0, next, 0x20, exchange, flags}
 		if answer || id > 0 {

@@ -17,7 +17,7 @@ const none = (value: number) => value === 0;
 
 export const sources: Source[] = [
   { pool: 'wireguard', title: 'WireGuard', tags: ['wireguard'], figure: { expr: 'sum(wireguard_peer_up)', of: 'count(wireguard_peer_up)', words: 'peers connected', good: whole }, line: { expr: '8 * (sum(rate(wireguard_peer_receive_bytes_total[5m])) + sum(rate(wireguard_peer_transmit_bytes_total[5m])))', unit: 'bps', words: 'through the tunnels' } },
-  { pool: 'tunnels', title: 'TLS tunnels', tags: ['tunnels'], figure: { expr: 'sum(oriel_tunnel_probe_success)', of: 'count(oriel_tunnel_probe_success)', words: 'work', good: whole }, line: { expr: '8 * sum(rate(oriel_tunnel_bytes_total[5m]))', unit: 'bps', words: 'through guardians and gateways' } },
+  { pool: 'tunnels', title: 'TLS tunnels', tags: ['tunnels'], figure: { expr: 'sum(oriel_tunnel_probe_success)', of: 'count(oriel_tunnel_probe_success)', words: 'work', good: whole }, line: { expr: '8 * sum(rate(oriel_tunnel_bytes_total[5m]))', unit: 'bps', words: 'through the tunnels' } },
   { pool: 'neuvector', title: 'Containers', tags: ['neuvector'], figure: { expr: 'sum(oriel_neuvector_container_vulnerabilities{severity="critical"})', words: 'critical vulnerabilities', good: none }, line: { expr: '60 * sum(rate(oriel_neuvector_security_events_total[5m]))', unit: 'short', words: 'security events a minute' } },
   { pool: 'packets', title: 'Packets', tags: ['packets'], figure: { expr: 'sum(oriel_packets_connections_open) or sum(oriel_packets_connections)', words: 'open connections' }, line: { expr: 'sum(rate(oriel_packets_captured_bytes_total[5m]))', unit: 'Bps', words: 'captured' } },
   { pool: 'flows', title: 'Flow logs', tags: ['flows'] },

@@ -92,11 +92,20 @@ function joined(lists: number[][]): number[] {
 }
 
 function spread(own: number[], values: (number | null)[], times: number[]): (number | null)[] {
-  if (own === times || (own.length === times.length && own[0] === times[0])) return values.map((v) => (v === null || Number.isFinite(v) ? v : null));
+  if (own === times || (own.length === times.length && own[0] === times[0])) return values.every((v) => v === null || Number.isFinite(v)) ? values : values.map((v) => (v === null || Number.isFinite(v) ? v : null));
   const at = new Map(times.map((t, i) => [t, i]));
   const out = new Array<number | null | undefined>(times.length).fill(undefined);
   own.forEach((t, i) => { const v = values[i]; out[at.get(t)!] = v === null || v === undefined || !Number.isFinite(v) ? null : v; });
   return out as (number | null)[];
+}
+
+const known = new WeakMap<number[], number[]>();
+
+// seconds are times as uPlot wants them; panels of a dashboard share one list of times.
+function seconds(times: number[]): number[] {
+  let list = known.get(times);
+  if (!list) known.set(times, (list = times.map((t) => t / 1e3)));
+  return list;
 }
 
 // stacked adds up the series of each stack, and fills between them.
@@ -124,7 +133,7 @@ function stacked(times: number[], series: Line[], visible: boolean[]): { values:
     sums.set(s.style.stack, sum);
     return out;
   });
-  return { values: [times.map((t) => t / 1e3), ...values], bands };
+  return { values: [seconds(times), ...values], bands };
 }
 
 function paths(s: Style): uPlot.Series.PathBuilder | undefined {

@@ -43,17 +43,18 @@ export function pieOption(p: PanelProps): object {
   const named = (n: string) => { const d = data.find((x) => x.name === n); return o.legend?.values?.length ? `${n}  ${d?.text ?? ''}` : n; };
   const legend = legendOf(p, data.map((d) => d.name), data.map((d) => named(d.name)));
   const share = (d: { percent?: number }) => `${(d.percent ?? 0).toFixed(1)}%`;
-  const labels = o.displayLabels ?? [];
+  let labels = o.displayLabels ?? [];
   const bottom = legend.room;
   const room = labels.length ? Math.min(110, Math.max(...data.map((d) => (labels.includes('name') ? emWidth(d.name) * 11 : 0)), 20) + (labels.length > 1 || !labels.includes('name') ? 42 : 0) + 14) : 0; // beside the pie, for labels
-  const r = Math.max(Math.min(p.width, p.height - bottom) * 0.3, Math.min((p.width - (legend.right ? 170 : 0)) / 2 - room, (p.height - bottom) / 2 - (labels.length ? 14 : 0)) - (labels.length ? 12 : 6));
+  if (p.width / 2 - room < 20) labels = []; // no room for them: the legend has the names, the tooltip the rest
+  const r = Math.max(Math.min(p.width, p.height - bottom) * (labels.length ? 0.22 : 0.3), Math.min((p.width - (legend.right ? 170 : 0)) / 2 - (labels.length ? room : 0), (p.height - bottom) / 2 - (labels.length ? 14 : 0)) - (labels.length ? 12 : 6));
   return {
     tooltip: tooltipOf(p, { formatter: (d: { name: string; data: { text: string }; percent: number }) => `${d.name}\n${d.data.text} (${share(d)})` }),
     legend: { ...legend.option, formatter: named },
     series: [{
       type: 'pie', radius: o.pieType === 'donut' ? [r * 0.6, r] : [0, r], center: [legend.right ? (p.width - 170) / 2 : p.width / 2, (p.height - bottom) / 2], data,
       labelLine: { length: 6, length2: 6 },
-      label: { show: labels.length > 0, color: inkOf(p), fontSize: 11, formatter: (d: { name: string; percent: number; data: { text: string } }) => [labels.includes('name') && d.name, labels.includes('value') && d.data.text, labels.includes('percent') && share(d)].filter(Boolean).join(' ') },
+      label: { show: labels.length > 0, overflow: 'none', bleedMargin: 2, color: inkOf(p), fontSize: 11, formatter: (d: { name: string; percent: number; data: { text: string } }) => [labels.includes('name') && d.name, labels.includes('value') && d.data.text, labels.includes('percent') && share(d)].filter(Boolean).join(' ') },
     }],
   };
 }
