@@ -9,7 +9,7 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/orielhq/oriel/internal/flow/gunzip"
+	"github.com/klauspost/compress/gzip"
 )
 
 // Formats of objects. An empty one is found out from the object's first bytes.
@@ -102,7 +102,7 @@ func (e *yieldError) Unwrap() error { return e.error }
 // says the same addresses again.
 type kit struct {
 	strings *interner
-	unzip   *gunzip.Reader
+	unzip   *gzip.Reader
 	plain   *bufio.Reader // of what is unpacked
 	buf     []byte        // a scanner's
 }
@@ -117,11 +117,13 @@ func (k *kit) put() {
 }
 
 // gunzip begins to unpack.
-func (k *kit) gunzip(r io.Reader) error {
+func (k *kit) gunzip(r io.Reader) (err error) {
 	if k.unzip == nil {
-		k.unzip = gunzip.NewReader()
+		k.unzip, err = gzip.NewReader(r)
+	} else {
+		err = k.unzip.Reset(r)
 	}
-	return k.unzip.Reset(r)
+	return err
 }
 
 type decoder struct {
@@ -154,7 +156,7 @@ func (d *decoder) object(o Object) error {
 	}
 	if len(magic) > 1 && magic[0] == 0x1f && magic[1] == 0x8b {
 		if err := d.kit.gunzip(in); err != nil {
-			return err
+			return fmt.Errorf("gzip: %w", err)
 		}
 		d.kit.plain.Reset(io.LimitReader(d.kit.unzip, maxRaw))
 		in = d.kit.plain
