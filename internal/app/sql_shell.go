@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"golang.org/x/term"
@@ -142,14 +143,9 @@ func (s *sqlShell) set(line string) (done, leave bool) {
 			_, _ = fmt.Fprintln(s.out, `want \var name=value`)
 			return true, false
 		}
-		var others []string
-		for _, v := range s.flags.variables {
-			if !strings.HasPrefix(v, name+"=") {
-				others = append(others, v)
-			}
-		}
-		if s.flags.variables = others; rest != name+"=" {
-			s.flags.variables = append(others, rest)
+		s.flags.variables = slices.DeleteFunc(s.flags.variables, func(v string) bool { return strings.HasPrefix(v, name+"=") })
+		if rest != name+"=" {
+			s.flags.variables = append(s.flags.variables, rest)
 		}
 	default:
 		return false, false

@@ -30,7 +30,7 @@ func TestSQLKnowsShortFormsAndOutputs(t *testing.T) {
 		}
 	}
 	for arg, want := range map[string]string{
-		`\foo`:                 `\foo is not known`,
+		`\foo`:                   `\foo is not known`,
 		"SELECT\n  x FROM flows": "line 2, column 3: Referenced column",
 	} {
 		if _, errs, code := sqlRun(t, "--lake", lake, arg); code == 0 || !strings.Contains(errs, want) {

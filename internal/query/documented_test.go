@@ -55,8 +55,10 @@ func TestDocumentedExamples(t *testing.T) {
 		{exploded("TS_SEG_SUM(TS_SEGMENT_BY_ANCHOR(ts, TS_EXP_EQUALS(TS_EXP_ID(), 4.0), 5, 3))", odd), `[[7,14]]`},
 		{exploded("TS_SEG_SUM(TS_SEGMENT_BY_ANCHOR(ts, TS_EXP_EQUALS(TS_EXP_ID(), 4.0), 5, -3))", odd), `[[7,2]]`},
 		// Time reference system: ticks of a day since 1990.
-		{"SELECT tt, v FROM (SELECT TS_EXPLODE(TS_WITH_TRS(ts, TS_TRS('PT24H', '1990-01-01T00:00:00'))) AS (tt, v) FROM " + odd + ") ORDER BY 1",
-			`[["1990-01-02T00:00:00Z",1],["1990-01-04T00:00:00Z",2],["1990-01-06T00:00:00Z",3],["1990-01-08T00:00:00Z",4],["1990-01-10T00:00:00Z",5]]`},
+		{
+			"SELECT tt, v FROM (SELECT TS_EXPLODE(TS_WITH_TRS(ts, TS_TRS('PT24H', '1990-01-01T00:00:00'))) AS (tt, v) FROM " + odd + ") ORDER BY 1",
+			`[["1990-01-02T00:00:00Z",1],["1990-01-04T00:00:00Z",2],["1990-01-06T00:00:00Z",3],["1990-01-08T00:00:00Z",4],["1990-01-10T00:00:00Z",5]]`,
+		},
 		// The reference of one that has one already is changed: each tick is in one of the new ones.
 		{exploded("TS_WITH_TRS(TIME_SERIES_WITH_TRS(t, 1.0, TS_TRS('PT1S', '1970-01-01T00:00:00')), TS_TRS('PT1M', '1970-01-01T00:00:00'))", "(VALUES (61), (125)) x(t)"), `[[60000,1],[120000,1]]`},
 		{exploded("TS_WITH_TRS(ts, TS_TRS_DEFAULT_STARTTIME('PT1M'))", `(SELECT 61 AS t, 1.0 AS v) USING TIME_SERIES_FORMAT(timetick="t", value="v", granularity="PT1S") IN ts`), `[[60000,1]]`},

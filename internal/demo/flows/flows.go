@@ -32,6 +32,9 @@ type Config struct {
 	Duration time.Duration // a day if 0
 	Rows     int64         // flows in all
 	Every    time.Duration // what one object of an interface holds, if longer than the vendor's: few flows a day make fewer objects
+	// Incident, if it is set, is when an hour begins in which a scan, an exfiltration and
+	// a beacon are dense enough to be found, however few Rows there are. Their flows come beside those.
+	Incident time.Time
 }
 
 // Flow is what happened, before a vendor tells it in his own way.
@@ -79,8 +82,15 @@ func (c Config) All() iter.Seq[Flow] {
 		clock := newClock(c.Start, c.Duration)
 		beacon := c.Start
 		infected := g.indexOf(InfectedIP)
+		extra := g.incident(infected)
 		for i := int64(0); i < c.Rows; i++ {
 			at := clock.at((float64(i) + g.rnd.Float64()) / float64(c.Rows))
+			for len(extra) > 0 && extra[0].Start.Before(at) {
+				if !yield(extra[0]) {
+					return
+				}
+				extra = extra[1:]
+			}
 			// The beacon keeps its own time, whatever the others do.
 			if !beacon.After(at) {
 				if !yield(g.beacon(beacon, infected)) {
@@ -200,6 +210,25 @@ func (g *maker) beacon(at time.Time, infected int) Flow {
 	f.Begins, f.Ends, f.Connection = true, true, at
 	f.Sent, f.Received, f.SentPkts, f.RecvPkts = 412+g.rnd.Uint64N(8), 388, 5, 4
 	return f
+}
+
+// incident is the hour that Config.Incident asks for, in order of time.
+func (g *maker) incident(infected int) []Flow {
+	if g.Incident.IsZero() {
+		return nil
+	}
+	var list []Flow
+	for m := range 55 {
+		at := g.Incident.Add(time.Duration(m) * time.Minute)
+		list = append(list, g.beacon(at, infected))
+		if m%2 == 0 {
+			list = append(list, g.leak(at.Add(10*time.Second)))
+		}
+		for i := 0; m >= 20 && m < 30 && i < 15; i++ {
+			list = append(list, g.scanned(at.Add(time.Duration(15+i)*time.Second)))
+		}
+	}
+	return list
 }
 
 func (g *maker) base(at time.Time, from string, to machine, observer int) Flow {

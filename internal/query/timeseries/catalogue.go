@@ -25,8 +25,10 @@ var Refused = map[string]string{
 func Catalogue() []Group {
 	const reducers, pairs, artifacts = "Reducers, also of segments", "Of two series, also of segments", "Interpolators, combiners, models, matchers and time references"
 	groups := map[string][]string{
-		"Series of columns": {"TIME_SERIES_FORMAT", "TIME_SERIES", "TIME_SERIES_S", "TIME_SERIES_DA", "TIME_SERIES_SA",
-			"TIME_SERIES_WITH_TRS", "TIME_SERIES_S_WITH_TRS", "TIME_SERIES_DA_WITH_TRS", "TIME_SERIES_SA_WITH_TRS", "TS_WITH_TRS"},
+		"Series of columns": {
+			"TIME_SERIES_FORMAT", "TIME_SERIES", "TIME_SERIES_S", "TIME_SERIES_DA", "TIME_SERIES_SA",
+			"TIME_SERIES_WITH_TRS", "TIME_SERIES_S_WITH_TRS", "TIME_SERIES_DA_WITH_TRS", "TIME_SERIES_SA_WITH_TRS", "TS_WITH_TRS",
+		},
 		reducers:           {"TS_COUNT", "TS_SEG_COUNT", "TS_FFT", "TS_SEG_FFT", "TS_AUTO_CORRELATION", "TS_SEG_AUTO_CORRELATION"},
 		"Forecasts":        {"TS_FORECAST", "TS_DETECT_ANOMALIES"},
 		"String matching":  {"TS_MATCH"},
@@ -38,8 +40,10 @@ func Catalogue() []Group {
 		},
 		"Expressions of a value":     {"TS_EXP_ID", "TS_EXP_ID_INDEX", "TS_EXP_ID_TO_STRING", "TS_EXP_MATCH_CASE"},
 		"Anchors, the older wording": {"TS_ANCHOR_AND", "TS_ANCHOR_OR", "TS_ANCHOR_NOT", "TS_ANCHOR_INDEX"},
-		artifacts: {"TS_INTERPOLATOR_FILL", "TS_INTERPOLATOR_PREV", "TS_INTERPOLATOR_NEXT", "TS_INTERPOLATOR_NEAREST", "TS_INTERPOLATOR_LINEAR", "TS_INTERPOLATOR_SPLINE",
-			"TS_COMBINER_CONCATENATE", "TS_TRS", "TS_TRS_DEFAULT", "TS_TRS_DEFAULT_STARTTIME", "TS_FORECAST_LINEAR", "TS_FORECAST_AVERAGE"},
+		artifacts: {
+			"TS_INTERPOLATOR_FILL", "TS_INTERPOLATOR_PREV", "TS_INTERPOLATOR_NEXT", "TS_INTERPOLATOR_NEAREST", "TS_INTERPOLATOR_LINEAR", "TS_INTERPOLATOR_SPLINE",
+			"TS_COMBINER_CONCATENATE", "TS_TRS", "TS_TRS_DEFAULT", "TS_TRS_DEFAULT_STARTTIME", "TS_FORECAST_LINEAR", "TS_FORECAST_AVERAGE",
+		},
 	}
 	add := func(group string, names ...string) { groups[group] = append(groups[group], names...) }
 	for name := range aggregates {
