@@ -21,6 +21,7 @@ type conn struct {
 	began   time.Time
 	active  atomic.Int64 // Unix nanoseconds of the last byte
 	up      atomic.Bool  // the other end has accepted it
+	gone    atomic.Bool  // who asked for it went before the other end said anything
 	once    sync.Once
 	sides   [2]net.Conn
 	left    atomic.Int32 // directions that have not ended
@@ -288,16 +289,25 @@ func (t *tunnel) carry(c *conn, direction int) {
 	} else {
 		err = t.encrypt(c, direction, dst, src)
 	}
-	if !c.up.Load() && !t.gateway && direction == 1 && err != nil {
-		// The first thing heard from a foreign gateway is a refusal: its certificate check came after our handshake.
-		c.cut(t, reason("handshake", err), err)
-	}
-	if w, ok := dst.(interface{ CloseWrite() error }); ok && err == nil {
+	waiting := err != nil && !t.gateway && !c.up.Load() // for the first byte from a foreign gateway
+	_, unsent := errors.AsType[*sendError](err)
+	w, ok := dst.(interface{ CloseWrite() error })
+	switch {
+	case ok && err == nil:
 		_ = w.CloseWrite()
 		for _, s := range c.sides {
 			_ = s.SetDeadline(time.Now().Add(t.cfg.CloseTimeout.Std()))
 		}
-	} else {
+	case waiting && direction == 0 && unsent: // it has closed: the other direction reads why
+		_ = dst.SetReadDeadline(time.Now().Add(time.Second))
+	default:
+		if waiting && direction == 0 {
+			c.gone.Store(true)
+		}
+		if waiting && direction == 1 && !c.gone.Load() {
+			// The first thing heard is a refusal: the check of our certificate came after our handshake.
+			c.cut(t, reason("handshake", err), err)
+		}
 		c.abort()
 	}
 	if c.left.Add(-1) == 0 {
@@ -353,11 +363,16 @@ func (t *tunnel) encrypt(c *conn, direction int, dst, src net.Conn) error {
 			err = write()
 		}
 		if err != nil {
-			return err
+			return &sendError{err}
 		}
 		in.release()
 	}
 }
+
+// sendError is of a connection that the far side does not take bytes of any more.
+type sendError struct{ error }
+
+func (e *sendError) Unwrap() error { return e.error }
 
 // decrypt copies from TLS until it has ended in good order. It waits with a few
 // bytes' room, then takes all whole records that are here.

@@ -142,7 +142,11 @@ func refused(t *testing.T, r *Relay, name, reason string) {
 			if u.cfg.Name == name {
 				u.mu.Lock()
 				defer u.mu.Unlock()
-				return u.refused[reason] > 0, fmt.Sprint(u.refused)
+				last := fmt.Sprint(u.refused)
+				for _, r := range u.recent {
+					last += "; " + r.Detail
+				}
+				return u.refused[reason] > 0, last
 			}
 		}
 		return false, "no tunnel " + name
