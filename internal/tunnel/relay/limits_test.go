@@ -46,7 +46,7 @@ func TestTunnelsLimit(t *testing.T) {
 	if got, err := ask(first, "hello"); got != "hello" {
 		t.Fatal(got, err)
 	}
-	if _, err := ask(dial(t, gu.Addr("gu")), "hello"); err == nil {
+	if _, err := once(t, gu.Addr("gu")); err == nil {
 		t.Error("a tunnel has more than its limit")
 	}
 	refused(t, gw, "gw", "limit")
