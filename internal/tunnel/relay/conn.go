@@ -23,8 +23,22 @@ type conn struct {
 	up      atomic.Bool  // the other end has accepted it
 	gone    atomic.Bool  // who asked for it went before the other end said anything
 	once    sync.Once
-	sides   [2]net.Conn
 	left    atomic.Int32 // directions that have not ended
+
+	mu    sync.Mutex  // guards what follows until it is carried
+	sides [2]net.Conn // who has asked, and the other
+	over  bool        // cut, perhaps before it had its sides
+}
+
+// join gives a connection its sides, unless it has been cut meanwhile: it has its place before the far side is there.
+func (c *conn) join(in, out net.Conn) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.over {
+		return errors.New("cut before it was carried")
+	}
+	c.sides = [2]net.Conn{in, out}
+	return nil
 }
 
 // cut ends a connection for a reason.
@@ -36,7 +50,14 @@ func (c *conn) cut(t *tunnel, reason string, err error) {
 }
 
 func (c *conn) close() {
-	for _, s := range c.sides {
+	c.mu.Lock()
+	sides := c.sides
+	c.over = true
+	c.mu.Unlock()
+	for _, s := range sides {
+		if s == nil {
+			continue // bring sees that it is over
+		}
 		if l, ok := raw(s).(interface{ SetLinger(int) error }); ok {
 			_ = l.SetLinger(0) // cut means now: nothing that is still queued is sent
 		}
@@ -179,7 +200,10 @@ func (t *tunnel) bringIn(ctx context.Context, c *conn, tr *trusted, in net.Conn)
 		_ = outer.Close()
 		return err
 	}
-	c.sides = [2]net.Conn{outer, inner}
+	if err := c.join(outer, inner); err != nil {
+		_, _ = inner.Close(), outer.Close()
+		return err
+	}
 	c.up.Store(true)
 	t.total.Add(1)
 	return say('G')
@@ -211,10 +235,15 @@ func (t *tunnel) bringOut(ctx context.Context, c *conn, tr *trusted, in net.Conn
 		c.state = out.ConnectionState()
 		if full := t.take(c, Rule{}); full != "" {
 			_ = out.Close()
+			release(out)
 			t.refuse(full, nil)
 			return errors.New(full)
 		}
-		c.sides = [2]net.Conn{in, out}
+		if err := c.join(in, out); err != nil {
+			_ = out.Close()
+			release(out)
+			return err
+		}
 		// TLS 1.2 ends its handshake after the server has seen our certificate, and ct/1 says so; else the first byte must.
 		if c.state.Version == tls.VersionTLS12 || c.state.NegotiatedProtocol == alpn {
 			c.up.Store(true)
