@@ -69,6 +69,13 @@ func (f *orderFlags) read() error {
 	return nil
 }
 
+// noteSlowKey warns of keys whose handshakes are dear.
+func noteSlowKey(cmd *cobra.Command, public any) {
+	if pki.SlowKey(public) {
+		_, _ = fmt.Fprintln(cmd.ErrOrStderr(), "note: a handshake with this type of key costs several times that of p256")
+	}
+}
+
 func pkiRequest() *cobra.Command {
 	var name, kind, out string
 	cmd := &cobra.Command{Use: "request", Short: "Make a key, which stays here, and a request to have signed", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
@@ -94,9 +101,7 @@ func pkiRequest() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		if pki.SlowKey(key.Public()) {
-			_, _ = fmt.Fprintln(cmd.ErrOrStderr(), "note: a handshake with this type of key costs several times that of p256")
-		}
+		noteSlowKey(cmd, key.Public())
 		_, err = fmt.Fprintf(cmd.OutOrStdout(), "send %s.csr; compare its public key by SHA-256 %s\n", out, pki.Pin(spki))
 		return err
 	}}
@@ -109,7 +114,7 @@ func pkiRequest() *cobra.Command {
 func pkiSign(dir *string) *cobra.Command {
 	var f orderFlags
 	var out string
-	cmd := &cobra.Command{Use: "sign REQUEST", Short: "Sign the public key of a request; the rest is yours to say", Args: cobra.ExactArgs(1), RunE: func(_ *cobra.Command, args []string) error {
+	cmd := &cobra.Command{Use: "sign REQUEST", Short: "Sign the public key of a request; the rest is yours to say", Args: cobra.ExactArgs(1), RunE: func(cmd *cobra.Command, args []string) error {
 		if err := f.read(); err != nil {
 			return err
 		}
@@ -125,6 +130,7 @@ func pkiSign(dir *string) *cobra.Command {
 		if err != nil {
 			return err
 		}
+		noteSlowKey(cmd, chain[0].PublicKey)
 		return pki.WriteFile(out, pki.EncodeCertificates(chain...))
 	}}
 	f.add(cmd)
@@ -135,7 +141,7 @@ func pkiSign(dir *string) *cobra.Command {
 func pkiIssue(dir *string) *cobra.Command {
 	var f orderFlags
 	var out, kind string
-	cmd := &cobra.Command{Use: "issue", Short: "Make a key and sign it at once, for laboratories", Args: cobra.NoArgs, RunE: func(*cobra.Command, []string) error {
+	cmd := &cobra.Command{Use: "issue", Short: "Make a key and sign it at once, for laboratories", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
 		if err := f.read(); err != nil {
 			return err
 		}
@@ -147,6 +153,7 @@ func pkiIssue(dir *string) *cobra.Command {
 		if err != nil {
 			return err
 		}
+		noteSlowKey(cmd, chain[0].PublicKey)
 		return errors.Join(pki.WriteFile(out+".key", key), pki.WriteFile(out+".crt", pki.EncodeCertificates(chain...)))
 	}}
 	f.add(cmd)
@@ -180,7 +187,11 @@ func pkiRenew(dir *string) *cobra.Command {
 		if daemon {
 			return r.Run(cmd.Context())
 		}
-		_, err = r.Once(cmd.Context())
+		cert, err := r.Once(cmd.Context())
+		if err != nil {
+			return err
+		}
+		_, err = fmt.Fprintf(cmd.OutOrStdout(), "renewed %s: good until %s\n", r.CertFile, cert.NotAfter.UTC().Format(time.RFC3339))
 		return err
 	}}
 	cmd.Flags().StringVar(&r.CertFile, "cert", "tunnel.crt", "certificate chain")
@@ -320,25 +331,63 @@ func pkiList(dir *string) *cobra.Command {
 }
 
 func pkiVerify(dir *string) *cobra.Command {
-	return &cobra.Command{Use: "verify FILE", Short: "Check a certificate chain against the authority's roots and lists", Args: cobra.ExactArgs(1), RunE: func(cmd *cobra.Command, args []string) error {
-		a, err := pki.Open(*dir)
-		if err != nil {
+	var ca, crl string
+	cmd := &cobra.Command{
+		Use: "verify FILE", Short: "Check a certificate chain against the authority's roots and lists", Args: cobra.ExactArgs(1),
+		Long: "Check a certificate chain against the authority's roots and lists: those in --dir, or, where there is no authority, those that\n" +
+			"--ca and --crl name.",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			text, err := pki.ReadFile(args[0])
+			if err != nil {
+				return err
+			}
+			chain, err := pki.ParseCertificates(text)
+			if err != nil {
+				return fmt.Errorf("%s: %w", args[0], err)
+			}
+			check := func(chain []*x509.Certificate) error { return verifyWith(chain, ca, crl) }
+			if ca == "" {
+				if crl != "" {
+					return &usageError{errors.New("--crl goes with --ca")}
+				}
+				a, err := pki.Open(*dir)
+				if err != nil {
+					return err
+				}
+				check = a.Verify
+			}
+			if err := check(chain); err != nil {
+				return fmt.Errorf("%s: %w", args[0], err)
+			}
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s: good until %s\n", args[0], chain[0].NotAfter.UTC().Format(time.RFC3339))
 			return err
-		}
-		text, err := pki.ReadFile(args[0])
-		if err != nil {
-			return err
-		}
-		chain, err := pki.ParseCertificates(text)
-		if err != nil {
-			return err
-		}
-		if err := a.Verify(chain); err != nil {
-			return fmt.Errorf("%s: %w", args[0], err)
-		}
-		_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s: good until %s\n", args[0], chain[0].NotAfter.UTC().Format(time.RFC3339))
+		},
+	}
+	cmd.Flags().StringVar(&ca, "ca", "", "trust bundle")
+	cmd.Flags().StringVar(&crl, "crl", "", "revocation lists of --ca's authorities")
+	return cmd
+}
+
+// verifyWith checks a chain where there is no authority, as on a customer's machine.
+func verifyWith(chain []*x509.Certificate, ca, crl string) error {
+	text, err := pki.ReadFile(ca)
+	if err != nil {
 		return err
-	}}
+	}
+	roots, err := pki.ParseCertificates(text)
+	if err != nil {
+		return fmt.Errorf("%s: %w", ca, err)
+	}
+	var lists *pki.Lists
+	if crl != "" {
+		if text, err = pki.ReadFile(crl); err != nil {
+			return err
+		}
+		if lists, err = pki.ParseLists(text); err != nil {
+			return fmt.Errorf("%s: %w", crl, err)
+		}
+	}
+	return pki.Verify(chain, roots, lists, time.Now())
 }
 
 func pkiRotate(dir *string) *cobra.Command {

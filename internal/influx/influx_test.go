@@ -60,17 +60,7 @@ func start(t testing.TB, p *Pusher) (stop func()) {
 	if err := p.Open(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error, 1)
-	go func() { done <- p.Run(ctx) }()
-	stop = sync.OnceFunc(func() {
-		cancel()
-		if err := <-done; err != nil {
-			t.Errorf("Run: %v", err)
-		}
-	})
-	t.Cleanup(stop)
-	return stop
+	return proctest.Run(t, p.Run)
 }
 
 func page(t testing.TB, p *Pusher) string {
@@ -169,10 +159,7 @@ func once(t testing.TB, cfg Config, from Sources, log *slog.Logger) *Pusher {
 		t.Fatal(err)
 	}
 	p.gather(t.Context(), time.Unix(1763700000, 0))
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error, 1)
-	go func() { done <- p.Run(ctx) }()
-	t.Cleanup(func() { cancel(); <-done })
+	proctest.Run(t, p.Run)
 	return p
 }
 

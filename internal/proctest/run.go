@@ -2,6 +2,7 @@ package proctest
 
 import (
 	"context"
+	"sync"
 	"testing"
 	"time"
 )
@@ -16,13 +17,7 @@ func Run(t testing.TB, run func(context.Context) error) (end func()) {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	done := make(chan error, 1)
 	go func() { done <- run(ctx) }()
-	ended := false
-	end = func() {
-		t.Helper()
-		if ended {
-			return
-		}
-		ended = true
+	end = sync.OnceFunc(func() {
 		cancel()
 		select {
 		case err := <-done:
@@ -32,7 +27,7 @@ func Run(t testing.TB, run func(context.Context) error) (end func()) {
 		case <-time.After(endWithin):
 			t.Errorf("Run has not ended %s after it was told to", endWithin)
 		}
-	}
+	})
 	t.Cleanup(end)
 	return end
 }

@@ -55,6 +55,9 @@ func (r *Renewal) Once(ctx context.Context) (*x509.Certificate, error) {
 		if key, err = EncodeKey(k); err != nil {
 			return nil, err
 		}
+		if err := WriteFile(r.nextKey(), key); err != nil {
+			return nil, err
+		}
 	}
 	request, err := NewRequest(k, old[0].Subject.CommonName)
 	if err != nil {
@@ -67,13 +70,13 @@ func (r *Renewal) Once(ctx context.Context) (*x509.Certificate, error) {
 	if _, err := tls.X509KeyPair(EncodeCertificates(chain...), key); err != nil {
 		return nil, fmt.Errorf("renewed certificate does not fit its key: %w", err)
 	}
-	if r.NewKey { // a reader between the two writes sees a pair that does not fit, and keeps what it has
-		if err := WriteFile(r.KeyFile, key); err != nil {
-			return nil, err
-		}
-	}
 	if err := WriteFile(r.CertFile, EncodeCertificates(chain...)); err != nil {
 		return nil, err
+	}
+	if r.NewKey { // a reader between the two sees a pair that does not fit, and keeps what it has; who is killed here finds the key again
+		if err := os.Rename(r.nextKey(), r.KeyFile); err != nil {
+			return nil, err
+		}
 	}
 	if len(r.Exec) > 0 {
 		hook, cancel := context.WithTimeout(ctx, hookTime)
@@ -87,6 +90,10 @@ func (r *Renewal) Once(ctx context.Context) (*x509.Certificate, error) {
 	return chain[0], nil
 }
 
+// nextKey is where a new key waits until its certificate is there.
+func (r *Renewal) nextKey() string { return r.KeyFile + ".next" }
+
+// read returns certificate and key, which fit. A renewal that was killed between the two is brought to its end.
 func (r *Renewal) read() ([]*x509.Certificate, []byte, error) {
 	data, err := ReadFile(r.CertFile)
 	if err != nil {
@@ -97,7 +104,19 @@ func (r *Renewal) read() ([]*x509.Certificate, []byte, error) {
 		return nil, nil, fmt.Errorf("%s: %w", r.CertFile, err)
 	}
 	key, err := ReadFile(r.KeyFile)
-	return old, key, err
+	if err != nil {
+		return nil, nil, err
+	}
+	_, unfit := tls.X509KeyPair(data, key)
+	if unfit == nil {
+		return old, key, nil
+	}
+	if next, err := ReadFile(r.nextKey()); err == nil {
+		if _, err := tls.X509KeyPair(data, next); err == nil {
+			return old, next, os.Rename(r.nextKey(), r.KeyFile)
+		}
+	}
+	return nil, nil, fmt.Errorf("%s and %s: %w", r.CertFile, r.KeyFile, unfit)
 }
 
 // Run renews whenever it is due, until ctx is done. A renewal that fails is tried again each minute.

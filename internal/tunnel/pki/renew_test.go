@@ -2,9 +2,11 @@ package pki
 
 import (
 	"context"
+	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"sync/atomic"
 	"testing"
@@ -95,4 +97,45 @@ func TestDaemonDoesNotHurry(t *testing.T) {
 			t.Errorf("asked %d times in 20 minutes, ends in %s", asked.Load(), time.Until(certificate().NotAfter))
 		}
 	})
+}
+
+// TestRenewalThatWasKilled: the certificate is there and its key is not in its place: the next renewal goes on from there.
+func TestRenewalThatWasKilled(t *testing.T) {
+	dir := t.TempDir()
+	a, err := Init(filepath.Join(dir, "ca"), "oriel.test", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	chain, key, err := a.Issue("", Order{Profile: "guardian", Name: "g", Company: "acme"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, old, err := a.Issue("", Order{Profile: "guardian", Name: "g", Company: "acme"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := Renewal{
+		CertFile: filepath.Join(dir, "c.pem"), KeyFile: filepath.Join(dir, "k.pem"), NewKey: true, Log: slog.New(slog.DiscardHandler),
+		Sign: func(_ context.Context, request []byte, old []*x509.Certificate) ([]*x509.Certificate, error) {
+			return a.Renew(request, old)
+		},
+	}
+	if err := errors.Join(WriteFile(r.CertFile, EncodeCertificates(chain...)), WriteFile(r.KeyFile, old), WriteFile(r.nextKey(), key)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.Once(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := tls.LoadX509KeyPair(r.CertFile, r.KeyFile); err != nil {
+		t.Errorf("after the renewal: %v", err)
+	}
+	if _, err := os.Stat(r.nextKey()); err == nil {
+		t.Error("a key is left over")
+	}
+	if err := WriteFile(r.KeyFile, old); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.Once(t.Context()); err == nil {
+		t.Error("renewed with a key that is not the certificate's")
+	}
 }

@@ -155,9 +155,9 @@ func Verify(chain, roots []*x509.Certificate, lists *Lists, now time.Time) error
 
 // Revoke marks a certificate by serial (hex), URI or pin and publishes the lists. It returns how many it marked.
 func (a *Authority) Revoke(which string) (marked int, err error) {
-	which = strings.ReplaceAll(which, ":", "")
+	hex := strings.ReplaceAll(which, ":", "") // as openssl writes it
 	same := func(e *Entry) bool {
-		return strings.EqualFold(strings.TrimLeft(which, "0"), e.Serial) || strings.ReplaceAll(e.URI, ":", "") == which || strings.EqualFold(e.Pin, which)
+		return e.URI == which || strings.EqualFold(strings.TrimLeft(hex, "0"), e.Serial) || strings.EqualFold(e.Pin, hex)
 	}
 	err = a.locked(func() error {
 		x, err := a.read()

@@ -87,8 +87,11 @@ func New(cfg Config, local func() []relay.Status, log *slog.Logger) (*Prober, er
 	return p, nil
 }
 
-// Run probes until ctx is done. Targets are spread over the interval, each at
-// its own time of it, give or take a twentieth.
+// firstStep is the time between the first probes of two targets, if there are not more of them than that allows.
+const firstStep = 20 * time.Millisecond
+
+// Run probes until ctx is done. All targets are probed soon; then they are
+// spread over the interval, each at its own time of it, give or take a twentieth.
 func (p *Prober) Run(ctx context.Context) error {
 	work := make(chan *target)
 	var wg sync.WaitGroup
@@ -104,8 +107,9 @@ func (p *Prober) Run(ctx context.Context) error {
 	defer close(work)
 	var due queue
 	now := time.Now()
-	for _, t := range p.targets {
-		due = append(due, turn{now.Add(offset(t.cfg.ID, p.cfg.Interval.Std())), t})
+	step := min(p.cfg.Interval.Std()/time.Duration(max(len(p.targets), 1)), firstStep)
+	for i, t := range p.targets {
+		due = append(due, turn{now.Add(time.Duration(i) * step), t, true})
 	}
 	heap.Init(&due)
 	timer := time.NewTimer(0)
@@ -135,6 +139,14 @@ func (p *Prober) Run(ctx context.Context) error {
 			p.late.Add(1)
 			next.at = time.Now()
 		}
+		if next.first { // and then at its own time
+			due[0].first = false
+			if due[0].at = now.Add(offset(next.cfg.ID, every)); due[0].at.Sub(next.at) < every/2 {
+				due[0].at = due[0].at.Add(every)
+			}
+			heap.Fix(&due, 0)
+			continue
+		}
 		jitter := time.Duration((rand.Float64() - 0.5) * float64(every) / 10) //nolint:gosec // when to probe is no secret
 		due[0].at = next.at.Add(every + jitter)
 		heap.Fix(&due, 0)
@@ -152,6 +164,7 @@ func offset(id string, interval time.Duration) time.Duration {
 type turn struct {
 	at time.Time
 	*target
+	first bool
 }
 
 type queue []turn

@@ -154,6 +154,18 @@ func TestRunProbesEachTargetAgainAndAgain(t *testing.T) {
 	}
 }
 
+// TestFirstProbesAreSoon: who starts the program need not wait for an interval.
+func TestFirstProbesAreSoon(t *testing.T) {
+	l := newLab(t)
+	c := l.config(t, "")
+	c.Interval = conf.Duration(time.Hour)
+	p := run(t, c, nil, slog.New(slog.DiscardHandler))
+	proctest.Eventually(t, 20*time.Second, func() (bool, string) {
+		a := row(p, "1001")
+		return a.Probes == 1 && a.State == "up", fmt.Sprintf("%+v", a)
+	})
+}
+
 // TestRenewedCertificateIsTakenAndBrokenOneIsNot: the last good files stay in force.
 func TestRenewedCertificateIsTakenAndBrokenOneIsNot(t *testing.T) {
 	l := newLab(t)

@@ -61,10 +61,10 @@ func TestBlocksComeBack(t *testing.T) {
 		}
 		_ = c.Close()
 	}
-	for _, r := range []*Relay{gw, gu} {
-		r.tunnels[0].closeAll("drain")
-	}
-	proctest.Eventually(t, 10*time.Second, func() (bool, string) {
+	proctest.Eventually(t, 20*time.Second, func() (bool, string) {
+		for _, r := range []*Relay{gw, gu} {
+			r.tunnels[0].closeAll("drain") // those too that have come up since
+		}
 		n := lent.Load()
 		return n == 0, fmt.Sprint(n, " blocks are lent")
 	})

@@ -21,9 +21,24 @@ type conn struct {
 	began   time.Time
 	active  atomic.Int64 // Unix nanoseconds of the last byte
 	up      atomic.Bool  // the other end has accepted it
+	gone    atomic.Bool  // who asked for it went before the other end said anything
 	once    sync.Once
-	sides   [2]net.Conn
 	left    atomic.Int32 // directions that have not ended
+
+	mu    sync.Mutex  // guards what follows until it is carried
+	sides [2]net.Conn // who has asked, and the other
+	over  bool        // cut, perhaps before it had its sides
+}
+
+// join gives a connection its sides, unless it has been cut meanwhile: it has its place before the far side is there.
+func (c *conn) join(in, out net.Conn) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.over {
+		return errors.New("cut before it was carried")
+	}
+	c.sides = [2]net.Conn{in, out}
+	return nil
 }
 
 // cut ends a connection for a reason.
@@ -35,7 +50,14 @@ func (c *conn) cut(t *tunnel, reason string, err error) {
 }
 
 func (c *conn) close() {
-	for _, s := range c.sides {
+	c.mu.Lock()
+	sides := c.sides
+	c.over = true
+	c.mu.Unlock()
+	for _, s := range sides {
+		if s == nil {
+			continue // bring sees that it is over
+		}
 		if l, ok := raw(s).(interface{ SetLinger(int) error }); ok {
 			_ = l.SetLinger(0) // cut means now: nothing that is still queued is sent
 		}
@@ -178,7 +200,10 @@ func (t *tunnel) bringIn(ctx context.Context, c *conn, tr *trusted, in net.Conn)
 		_ = outer.Close()
 		return err
 	}
-	c.sides = [2]net.Conn{outer, inner}
+	if err := c.join(outer, inner); err != nil {
+		_, _ = inner.Close(), outer.Close()
+		return err
+	}
 	c.up.Store(true)
 	t.total.Add(1)
 	return say('G')
@@ -210,10 +235,15 @@ func (t *tunnel) bringOut(ctx context.Context, c *conn, tr *trusted, in net.Conn
 		c.state = out.ConnectionState()
 		if full := t.take(c, Rule{}); full != "" {
 			_ = out.Close()
+			release(out)
 			t.refuse(full, nil)
 			return errors.New(full)
 		}
-		c.sides = [2]net.Conn{in, out}
+		if err := c.join(in, out); err != nil {
+			_ = out.Close()
+			release(out)
+			return err
+		}
 		// TLS 1.2 ends its handshake after the server has seen our certificate, and ct/1 says so; else the first byte must.
 		if c.state.Version == tls.VersionTLS12 || c.state.NegotiatedProtocol == alpn {
 			c.up.Store(true)
@@ -277,135 +307,4 @@ func (t *tunnel) serverName(target string) string {
 	}
 	host, _, _ := net.SplitHostPort(target) // Validate has seen to it
 	return host
-}
-
-// carry copies one direction until it ends, then half-closes the other side.
-func (t *tunnel) carry(c *conn, direction int) {
-	src, dst := c.sides[direction], c.sides[1-direction]
-	var err error
-	if from, ok := src.(*tls.Conn); ok {
-		err = t.decrypt(c, direction, dst, from)
-	} else {
-		err = t.encrypt(c, direction, dst, src)
-	}
-	if !c.up.Load() && !t.gateway && direction == 1 && err != nil {
-		// The first thing heard from a foreign gateway is a refusal: its certificate check came after our handshake.
-		c.cut(t, reason("handshake", err), err)
-	}
-	if w, ok := dst.(interface{ CloseWrite() error }); ok && err == nil {
-		_ = w.CloseWrite()
-		for _, s := range c.sides {
-			_ = s.SetDeadline(time.Now().Add(t.cfg.CloseTimeout.Std()))
-		}
-	} else {
-		c.abort()
-	}
-	if c.left.Add(-1) == 0 {
-		t.leave(c)
-		for _, s := range c.sides {
-			_ = s.Close()
-		}
-		t.conns.Done()
-	}
-}
-
-// abort ends a connection that one side ended in disorder. The other one must see that what it has is not whole: TLS by
-// the missing last word, a plain socket by a reset. A foreign end may forget the last word in good faith: then it is the end.
-func (c *conn) abort() {
-	for _, s := range c.sides {
-		if l, ok := s.(*net.TCPConn); ok && c.state.NegotiatedProtocol == alpn {
-			_ = l.SetLinger(0)
-		}
-		_ = raw(s).Close()
-	}
-}
-
-// carried counts what has arrived.
-func (t *tunnel) carried(c *conn, direction, n int) {
-	c.active.Store(time.Now().UnixNano())
-	t.bytes[direction].Add(int64(n))
-	if direction == 1 && !c.up.Swap(true) {
-		t.total.Add(1)
-	}
-}
-
-// encrypt copies from a plain socket until it has ended in good order.
-func (t *tunnel) encrypt(c *conn, direction int, dst, src net.Conn) error {
-	var in reader
-	in.init(src, true)
-	defer in.release()
-	write := func() error {
-		_, err := dst.Write(in.b[:in.n])
-		return err
-	}
-	for {
-		if err := in.fill(); err != nil {
-			if errors.Is(err, io.EOF) && (direction == 0 || c.up.Load()) {
-				return nil
-			}
-			return err
-		}
-		t.carried(c, direction, in.n)
-		var err error
-		if w, ok := under(dst); ok && in.n > recordSize {
-			err = w.together(write)
-		} else {
-			err = write()
-		}
-		if err != nil {
-			return err
-		}
-		in.release()
-	}
-}
-
-// decrypt copies from TLS until it has ended in good order. It waits with a few
-// bytes' room, then takes all whole records that are here.
-func (t *tunnel) decrypt(c *conn, direction int, dst net.Conn, src *tls.Conn) error {
-	w, _ := under(src)
-	defer w.release()
-	var out writer
-	out.init(dst)
-	var first [64]byte
-	for {
-		n, err := src.Read(first[:])
-		if n > 0 {
-			b := plainOf(borrow())
-			n = copy(b, first[:n])
-			w.hold = true
-			for err == nil && n < len(b) {
-				var more int
-				more, err = src.Read(b[n:])
-				n += more
-			}
-			w.hold = false
-			t.carried(c, direction, n)
-			_, werr := out.Write(b[:n])
-			giveBack(b)
-			if werr != nil {
-				return werr
-			}
-		}
-		switch {
-		case err == nil, errors.Is(err, errLater):
-		case errors.Is(err, io.EOF) && (direction == 0 || c.up.Load()):
-			return nil
-		case errors.Is(err, errTruncated) && c.state.NegotiatedProtocol != alpn && (direction == 0 || c.up.Load()):
-			return nil // many programs end TLS without a word
-		case errors.Is(err, errTruncated):
-			return io.EOF
-		default:
-			return err
-		}
-	}
-}
-
-// under returns the wire of a TLS connection of ours.
-func under(c net.Conn) (*wire, bool) {
-	t, ok := c.(*tls.Conn)
-	if !ok {
-		return nil, false
-	}
-	w, ok := t.NetConn().(*wire)
-	return w, ok
 }

@@ -46,7 +46,7 @@ func TestTunnelsLimit(t *testing.T) {
 	if got, err := ask(first, "hello"); got != "hello" {
 		t.Fatal(got, err)
 	}
-	if _, err := ask(dial(t, gu.Addr("gu")), "hello"); err == nil {
+	if _, err := once(t, gu.Addr("gu")); err == nil {
 		t.Error("a tunnel has more than its limit")
 	}
 	refused(t, gw, "gw", "limit")
@@ -144,4 +144,22 @@ func TestDrain(t *testing.T) {
 	}
 	<-ended
 	refused(t, r, "gu", "drain")
+}
+
+// TestCutBeforeItIsCarried: a connection has its place while its target is dialled, and may be cut in that time.
+func TestCutBeforeItIsCarried(t *testing.T) {
+	l := newLab(t)
+	held := plain(t)
+	defer held.Close()
+	gw := start(t, nil, []Tunnel{l.gateway(held.Addr().String())})
+	c := &conn{}
+	if why := gw.tunnels[0].take(c, Rule{}); why != "" {
+		t.Fatal(why)
+	}
+	gw.tunnels[0].closeAll("drain")
+	refused(t, gw, "gw", "drain")
+	if err := c.join(nil, nil); err == nil {
+		t.Error("carried after it was cut")
+	}
+	gw.tunnels[0].leave(c)
 }

@@ -2,11 +2,17 @@ package relay
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"reflect"
 	"slices"
+	"strings"
 	"sync"
+	"syscall"
+
+	"github.com/orielhq/oriel/internal/tunnel/socket"
 )
 
 // Relay is all tunnels of a configuration.
@@ -17,8 +23,10 @@ type Relay struct {
 	mu       sync.Mutex // guards what follows
 	tunnels  []*tunnel
 	retired  []*tunnel // of a configuration before this one: their connections drain
+	heir     *Relay    // who has inherited; it may not have been opened
 	before   *Relay    // who tunnels go back to if Open fails
 	borrowed []*tunnel // from before
+	leaving  []*tunnel // from before, and not in this configuration: they listen until Open has succeeded
 }
 
 // New makes the tunnels; nothing listens yet.
@@ -43,8 +51,9 @@ func (r *Relay) all() []*tunnel {
 }
 
 // Inherit takes over what another relay carries: tunnels that are the same here
-// go on as they are; the others listen no more, and their connections drain.
-// It is called between New and Open; the other relay's Run then ends at once.
+// go on as they are; the others do so until Open has succeeded, and then their
+// connections drain. It is called between New and Open; the other relay's Run
+// then ends at once.
 func (r *Relay) Inherit(from any) {
 	old, ok := from.(*Relay)
 	if !ok {
@@ -54,7 +63,8 @@ func (r *Relay) Inherit(from any) {
 	defer r.mu.Unlock()
 	old.mu.Lock()
 	defer old.mu.Unlock()
-	r.before, r.retired, old.retired = old, old.retired, nil
+	r.before, old.heir = old, r
+	r.retired, old.retired = old.retired, nil
 	for i, t := range old.tunnels {
 		if !t.running || t.draining.Load() {
 			continue
@@ -64,10 +74,25 @@ func (r *Relay) Inherit(from any) {
 			r.tunnels[same] = t
 			r.borrowed = append(r.borrowed, t)
 		} else {
-			t.retire(r.cfg.Drain.Std())
-			r.retired = append(r.retired, t)
+			r.leaving = append(r.leaving, t)
 		}
 		old.tunnels[i] = newTunnel(t.cfg, t.gateway, old.log) // should it ever run again
+	}
+}
+
+// comeBack takes tunnels back from an heir that was never opened.
+func (r *Relay) comeBack() {
+	r.mu.Lock()
+	heir := r.heir
+	r.heir = nil
+	r.mu.Unlock()
+	if heir == nil {
+		return
+	}
+	heir.mu.Lock()
+	defer heir.mu.Unlock()
+	if heir.before == r {
+		heir.giveBack()
 	}
 }
 
@@ -79,7 +104,7 @@ func (r *Relay) giveBack() {
 	}
 	old.mu.Lock()
 	defer old.mu.Unlock()
-	for _, t := range r.borrowed {
+	for _, t := range append(r.borrowed, r.leaving...) {
 		for i, n := range old.tunnels {
 			if n.gateway == t.gateway && n.cfg.Name == t.cfg.Name {
 				old.tunnels[i] = t
@@ -92,11 +117,44 @@ func (r *Relay) giveBack() {
 		}
 	}
 	old.retired = append(old.retired, r.retired...)
-	r.before, r.borrowed, r.retired = nil, nil, nil
+	r.before, r.borrowed, r.leaving, r.retired = nil, nil, nil, nil
 }
+
+// retire lets leaving tunnels go that are named by which.
+func (r *Relay) retire(which func(*tunnel) bool) {
+	r.leaving = slices.DeleteFunc(r.leaving, func(t *tunnel) bool {
+		if !which(t) {
+			return false
+		}
+		t.retire(r.cfg.Drain.Std())
+		r.retired = append(r.retired, t)
+		return true
+	})
+}
+
+// listen has a tunnel listen where it is to. Who listens there for a tunnel that
+// leaves shares its socket: connections are refused at no time.
+func (r *Relay) listen(ctx context.Context, t *tunnel) (net.Listener, error) {
+	for _, old := range r.leaving {
+		if old.cfg.Listen == t.cfg.Listen && !strings.HasPrefix(t.cfg.Listen, "systemd:") {
+			t.sharing = old
+			return socket.Take(old.listener)
+		}
+	}
+	l, err := socket.Listen(ctx, t.cfg.Listen)
+	if errors.Is(err, syscall.EADDRINUSE) && len(r.leaving) > 0 { // by one of them that says it in another way, most likely
+		r.retire(func(old *tunnel) bool { return last(old.listener.Addr().String()) == last(t.cfg.Listen) })
+		l, err = socket.Listen(ctx, t.cfg.Listen)
+	}
+	return l, err
+}
+
+// last is an address' port, or the name of a socket's file.
+func last(address string) string { return address[strings.LastIndexAny(address, ":/")+1:] }
 
 // Open reads the certificates and listens.
 func (r *Relay) Open(ctx context.Context) error {
+	r.comeBack()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for i, t := range r.tunnels {
@@ -107,16 +165,17 @@ func (r *Relay) Open(ctx context.Context) error {
 			t = newTunnel(t.cfg, t.gateway, r.log)
 			r.tunnels[i] = t
 		}
-		if err := t.open(ctx); err != nil {
+		if err := t.open(ctx, r.listen); err != nil {
 			for _, opened := range r.tunnels[:i] {
 				if !opened.running {
-					_ = opened.listener.Close()
+					opened.close()
 				}
 			}
 			r.giveBack()
 			return fmt.Errorf("tunnel %q: %w", t.cfg.Name, err)
 		}
 	}
+	r.retire(func(*tunnel) bool { return true })
 	r.before, r.borrowed = nil, nil
 	return nil
 }

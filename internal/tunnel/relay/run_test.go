@@ -96,7 +96,7 @@ func TestReloadTouchesOnlyWhatChanged(t *testing.T) {
 	if err := second.Open(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	stopSecond = proctest.Run(t, second.Run)
+	proctest.Run(t, second.Run)
 	for _, name := range []string{"same", "changing"} {
 		if got, err := askNew(addrs[name]); got != "hello" {
 			t.Errorf("%s after a reload that failed: %q, %v", name, got, err)

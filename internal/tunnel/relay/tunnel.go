@@ -33,6 +33,7 @@ type tunnel struct {
 	draining atomic.Bool
 	running  bool // start was called; of who owns the tunnel
 	end, cut func()
+	sharing  *tunnel       // whose socket this one listens on too, from open to start
 	ended    chan struct{} // closed when all connections of a retired tunnel have ended
 	accepts  sync.WaitGroup
 	watches  sync.WaitGroup
@@ -69,14 +70,22 @@ func (t *tunnel) role() string {
 	return "guardian"
 }
 
-func (t *tunnel) open(ctx context.Context) error {
+func (t *tunnel) open(ctx context.Context, listen func(context.Context, *tunnel) (net.Listener, error)) error {
 	tr, err := t.cfg.load(nil, t.gateway)
 	if err != nil {
 		return err
 	}
 	t.trust.Store(tr)
-	t.listener, err = socket.Listen(ctx, t.cfg.Listen)
+	t.listener, err = listen(ctx, t)
 	return err
+}
+
+// close undoes open.
+func (t *tunnel) close() {
+	if t.sharing != nil {
+		socket.Return(t.sharing.listener, t.listener)
+	}
+	_ = t.listener.Close()
 }
 
 // start takes connections until retire, and looks after them until finish.
@@ -84,7 +93,7 @@ func (t *tunnel) start(ctx context.Context, reload time.Duration) {
 	// Connections outlive ctx: they drain.
 	conns, cut := context.WithCancel(context.WithoutCancel(ctx))
 	taking, end := context.WithCancel(conns)
-	t.end, t.cut, t.running = end, cut, true
+	t.end, t.cut, t.running, t.sharing = end, cut, true, nil
 	t.accepts.Go(func() { t.accept(taking, conns) })
 	t.watches.Go(func() { t.watch(conns, reload) })
 }

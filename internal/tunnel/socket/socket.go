@@ -10,6 +10,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -53,14 +54,21 @@ func Take(l net.Listener) (net.Listener, error) {
 	if err = errors.Join(err, f.Close()); err != nil {
 		return nil, err
 	}
-	// The path of a UNIX socket goes with the last that listens on it.
-	if u, ok := l.(*net.UnixListener); ok {
-		u.SetUnlinkOnClose(false)
-		if u, ok := second.(*net.UnixListener); ok {
-			u.SetUnlinkOnClose(true)
-		}
-	}
+	keepsPath(l, second)
 	return second, nil
+}
+
+// Return undoes Take, before second is closed.
+func Return(first, second net.Listener) { keepsPath(second, first) }
+
+// keepsPath moves the path of a UNIX socket from one listener to another: it goes with the last that listens on it.
+func keepsPath(from, to net.Listener) {
+	if u, ok := from.(*net.UnixListener); ok {
+		u.SetUnlinkOnClose(false)
+	}
+	if u, ok := to.(*net.UnixListener); ok {
+		u.SetUnlinkOnClose(true)
+	}
 }
 
 // removeStale removes a socket that nobody answers on: one of a process that was killed.
@@ -72,7 +80,7 @@ func removeStale(ctx context.Context, path string) error {
 	c, err := (&net.Dialer{Timeout: time.Second}).DialContext(ctx, "unix", path)
 	if err == nil {
 		_ = c.Close()
-		return fmt.Errorf("%s is in use", path)
+		return fmt.Errorf("%s is in use: %w", path, syscall.EADDRINUSE)
 	}
 	return os.Remove(path)
 }
