@@ -29,7 +29,7 @@ func Serve() error {
 		return fmt.Errorf("set up tracing: %w", err)
 	}
 	m := &manager{datasource.NewInstanceManager(New)}
-	server, err := dataServer(m, prometheus.DefaultRegisterer)
+	server, err := dataServer(m, prometheus.DefaultRegisterer) //nolint:forbidigo // the SDK's own, of which it makes the plug-in's metrics
 	if err != nil {
 		return err
 	}
