@@ -83,6 +83,8 @@ type File struct {
 	// Keep leaves a file alone that is there already: a generated secret.
 	Keep  bool
 	Owner *Owner // nil: whoever writes it
+	// Former keeps a file of somebody else, that does not begin as Data does, beside the new one.
+	Former bool
 }
 
 // Owner is who a file belongs to. What only its owner may read has a folder of the same.
@@ -291,6 +293,11 @@ func write(f File) error {
 	}
 	if err := os.MkdirAll(filepath.Dir(f.Path), dirMode); err != nil {
 		return err
+	}
+	if f.Former {
+		if err := keepFormer(f); err != nil {
+			return err
+		}
 	}
 	tmp, err := os.CreateTemp(filepath.Dir(f.Path), ".oriel-*")
 	if err != nil {
