@@ -1,6 +1,7 @@
 package plugin
 
 import (
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -9,13 +10,13 @@ import (
 // TestMemoryIsGivenBackWhenItIsQuiet, once for all answers that came together.
 func TestMemoryIsGivenBackWhenItIsQuiet(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		freed := 0
-		y := &tidy{free: func() { freed++ }}
-		at := func(want int) {
+		var freed atomic.Int32
+		y := &tidy{free: func() { freed.Add(1) }}
+		at := func(want int32) {
 			t.Helper()
 			synctest.Wait()
-			if freed != want {
-				t.Errorf("freed %d times; want %d", freed, want)
+			if got := freed.Load(); got != want {
+				t.Errorf("freed %d times; want %d", got, want)
 			}
 		}
 		y.after(largeAnswer - 1)
