@@ -18,7 +18,7 @@ func TestGrafanaPlugin(t *testing.T) {
 		out, err := exec.Command(oriel, "sql", "--url", base, "-o", "csv", "SELECT count(DISTINCT provider) AS n FROM flows").CombinedOutput()
 		return err == nil && string(out) == "n\n4\n", string(out)
 	})
-	for _, name := range []string{"TestBundledPanels", "TestAnswersThroughGrafanasProtocol", "TestCancelThroughGrafanasProtocol", "TestChunksThroughGrafanasProtocol", "TestFrontEndInChromium"} {
+	for _, name := range []string{"TestBundledPanels", "TestAnswersThroughGrafanasProtocol", "TestCancelThroughGrafanasProtocol", "TestChunksThroughGrafanasProtocol", "TestMemoryAfterAMillionRows", "TestFrontEndInChromium"} {
 		t.Run(name, func(t *testing.T) {
 			if name == "TestFrontEndInChromium" {
 				proctest.External(t, "node")

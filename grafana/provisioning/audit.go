@@ -53,7 +53,7 @@ var checks = []check{
 	{"server", "http_addr", "", notWide, "the address of the VPN", "it listens on all interfaces"},
 	{"server", "enforce_domain", "false", is("true"), "true", "a page of another site can reach it by DNS rebinding"},
 	{"security", "admin_password", "admin", notPlain, "$__file{...}", "everybody knows admin, and whoever reads this file knows another one"},
-	{"security", "secret_key", "SW2YcwTIb9zpOOhoPsMm", notPlain, "$__file{...}", "it encrypts the passwords of data sources; the standard one is public"},
+	{"security", "secret_key", standardKey, notPlain, "$__file{...}", "it encrypts the passwords of data sources; the standard one is public"},
 	{"security", "cookie_secure", "false", is("true"), "true", "the session's cookie goes over HTTP too"},
 	{"security", "cookie_samesite", "lax", is("strict", "lax"), "strict, or lax with OAuth", "pages of other sites can send requests with the session"},
 	{"security", "strict_transport_security", "false", is("true"), "true", "a browser may be led to HTTP"},

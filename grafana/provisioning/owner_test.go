@@ -72,6 +72,56 @@ func TestSecretsBelongToGrafana(t *testing.T) {
 	}
 }
 
+// TestFormerSettingsAreKept, once: the second time they are ours.
+func TestFormerSettingsAreKept(t *testing.T) {
+	s := secure(t)
+	ini := filepath.Join(s.Dir, "grafana.ini")
+	if err := os.WriteFile(ini, []byte("[smtp]\nenabled = true\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if _, err := Write(mustFiles(t, s.Files)); err != nil {
+			t.Fatal(err)
+		}
+		s.Port++ // so that it is written again
+	}
+	was, err := os.ReadFile(ini + former)
+	if err != nil || string(was) != "[smtp]\nenabled = true\n" {
+		t.Errorf("former settings %q, %v", was, err)
+	}
+	if now, err := os.ReadFile(ini); err != nil || !strings.Contains(string(now), "http_port = 3001") {
+		t.Errorf("settings %s, %v", now, err)
+	}
+}
+
+// TestAKeyOfOnesOwnMoves: with another one Grafana could not read what it has stored.
+func TestAKeyOfOnesOwnMoves(t *testing.T) {
+	for line, want := range map[string]string{
+		"secret_key = my-own-and-long-enough-key": "my-own-and-long-enough-key",
+		"secret_key = " + standardKey:             "", // everybody knows it: a new one
+		"secret_key = $__file{/elsewhere}":        "",
+		"":                                        "",
+	} {
+		s := secure(t)
+		if err := os.WriteFile(filepath.Join(s.Dir, "grafana.ini"), []byte("[security]\n"+line+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		for range 2 {
+			if _, err := Write(mustFiles(t, s.Files)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		got, err := os.ReadFile(filepath.Join(s.Dir, "secrets", "secret_key"))
+		if err != nil || want != "" && string(got) != want || want == "" && (len(got) < 24 || strings.Contains(line, string(got))) {
+			t.Errorf("%q: secret_key %q, %v", line, got, err)
+		}
+		ini, err := os.ReadFile(filepath.Join(s.Dir, "grafana.ini"))
+		if err != nil || want != "" && strings.Contains(string(ini), want) {
+			t.Errorf("%q: the key stands in the settings: %v", line, err)
+		}
+	}
+}
+
 // TestDollarsStayDollars: Grafana puts variables of its environment into provisioned texts.
 func TestDollarsStayDollars(t *testing.T) {
 	c := config(t)

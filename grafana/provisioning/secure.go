@@ -102,11 +102,19 @@ func (s *Secure) Files() ([]File, error) {
 		}
 		f := File{Path: filepath.Join(dir, filepath.FromSlash(name)), Data: []byte(text.String()), Mode: 0o644}
 		if name == "grafana.ini" {
-			f.Mode, f.Owner = 0o640, settings
+			f.Mode, f.Owner, f.Former = 0o640, settings, true
 		}
 		files = append(files, f)
 	}
+	key, err := formerKey(filepath.Join(dir, "grafana.ini"))
+	if err != nil {
+		return nil, err
+	}
 	for _, name := range []string{"admin", "secret_key", "metrics"} {
+		if name == "secret_key" && key != "" {
+			files = append(files, File{Path: filepath.Join(dir, "secrets", name), Data: []byte(key), Mode: 0o600, Keep: true, Owner: secret})
+			continue
+		}
 		files = append(files, File{Path: filepath.Join(dir, "secrets", name), Data: []byte(rand.Text() + rand.Text()[:6]), Mode: 0o600, Keep: true, Owner: secret})
 	}
 	if c.LDAP {

@@ -125,6 +125,7 @@ table inet oriel_grafana {
 
 // unit starts Grafana after the VPN, whose address it binds.
 var unit = template.Must(template.New("unit").Parse(`# Written by oriel grafana secure. Copy it to /etc/systemd/system/grafana-server.service.d/.
+# If something else than wg-quick brings the interface up, name its unit here.
 [Unit]
 After=wg-quick@{{.Interface}}.service
 BindsTo=wg-quick@{{.Interface}}.service

@@ -32,8 +32,9 @@ func grafanaProvisionCommand() *cobra.Command {
 		Long: "Write what a Grafana needs to show Oriel: data sources (Prometheus, SQL, Alertmanager), all dashboards, alert rules and\n" +
 			"the data source plug-in. Writing twice changes nothing. DIR is /etc/grafana, or a folder that a container mounts there.",
 		Example: `  oriel grafana provision /etc/grafana --plugins-dir /var/lib/grafana/plugins --url http://127.0.0.1:9190
-  oriel grafana provision ./grafana && docker run --network host -v ./grafana:/etc/oriel \
-    -e GF_PATHS_PROVISIONING=/etc/oriel/provisioning grafana/grafana   # with --seen-as /etc/oriel`,
+  oriel grafana provision ./grafana --seen-as /etc/oriel && docker run --network host -v ./grafana:/etc/oriel:ro \
+    -v ./grafana/plugins/oriel-sql-datasource:/var/lib/grafana/plugins/oriel-sql-datasource:ro \
+    -e GF_PATHS_PROVISIONING=/etc/oriel/provisioning -e GF_PLUGINS_ALLOW_LOADING_UNSIGNED_PLUGINS=oriel-sql-datasource grafana/grafana:12.2.0`,
 		Args: exactly("a directory"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c.Dir = args[0]

@@ -52,7 +52,7 @@ var (
 	pluginID   = regexp.MustCompile(`^[0-9a-z]+-([0-9a-z]+-)?datasource$`)
 	semver     = regexp.MustCompile(`^(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)$`)
 	day        = regexp.MustCompile(`^\d{4}-\d{2}-\d{2}$`)
-	fromOn     = regexp.MustCompile(`^>=\d+\.\d+\.\d+$`)
+	fromOn     = regexp.MustCompile(`^>=\d+\.\d+\.\d+-0$`) // without -0 Grafana before a release, as its cloud runs it, is left out
 	categories = []string{"tsdb", "logging", "cloud", "tracing", "profiling", "sql", "enterprise", "iot", "other"}
 	options    = []string{"maxDataPoints", "minInterval", "cacheTimeout"}
 	platforms  = []string{"linux_amd64", "linux_arm64", "darwin_amd64", "darwin_arm64", "windows_amd64.exe", "windows_arm64.exe"}

@@ -140,7 +140,7 @@ func TestCheck(t *testing.T) {
 		{"query option", described(`"minInterval"`, `"minimalInterval"`)},
 		{"the folder is", described("oriel-sql-datasource", "oriel-sql-source")},
 		{"keywords are missing", described(`["sql", "flow logs", "network", "security", "parquet", "wireguard"]`, "[]")},
-		{`grafanaDependency "10.4"`, described(">=10.4.0", "10.4")},
+		{`grafanaDependency "10.4"`, described(">=10.4.0-0", "10.4")},
 		{`category "database"`, described(`"category": "sql"`, `"category": "database"`)},
 		{"alerting wants a back-end", described(`"backend": true`, `"backend": false`)},
 		{"link", described(`"links": []`, `"links": [{"name": "x", "url": "http://x"}]`)},

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"runtime"
 	"strconv"
 	"strings"
 	"testing"
@@ -152,4 +153,37 @@ func metric(t *testing.T, url, name string) float64 {
 	}
 	t.Fatalf("the server has no %s", name)
 	return 0
+}
+
+// TestMemoryAfterAMillionRows: a plug-in that has answered them is idle in 60 MB again.
+func TestMemoryAfterAMillionRows(t *testing.T) {
+	url := serverURL(t)
+	g := startPlugin(t)
+	c := in(url)
+	c.DataSourceInstanceSettings.JsonData = []byte(`{"maxRows":1000000}`)
+	resp, err := g.data.QueryData(t.Context(), &pluginv2.QueryDataRequest{PluginContext: c, Queries: []*pluginv2.DataQuery{{
+		RefId: "A", Json: []byte(`{"rawSql":"SELECT i, i::DOUBLE AS x, 'text ' || i AS s FROM range(1000000) t(i)"}`),
+		TimeRange: &pluginv2.TimeRange{FromEpochMS: 0, ToEpochMS: time.Now().UnixMilli()},
+	}}})
+	if err != nil || resp.Responses["A"].GetError() != "" || len(resp.Responses["A"].Frames) != 1 {
+		t.Fatal(err, resp.GetResponses()["A"].GetError())
+	}
+	if runtime.GOOS != "linux" {
+		return
+	}
+	resident := func() int {
+		status, err := os.ReadFile("/proc/" + strconv.Itoa(g.pid) + "/status")
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, rest, _ := strings.Cut(string(status), "VmRSS:")
+		kb, err := strconv.Atoi(strings.Fields(rest)[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		return kb
+	}
+	t.Logf("after the answer: %d kB", resident())
+	until(t, "60 MB at most", func() bool { return resident() <= 60_000 })
+	t.Logf("when it is quiet: %d kB", resident())
 }

@@ -85,7 +85,7 @@ func (s *asArrow) end(ref string, t tail) error {
 	}
 	if t.Error != nil {
 		s.answers[ref] = failure(backend.StatusBadRequest, t.Error.Error())
-		return nil //nolint:nilerr // it is the query's, not the stream's
+		return nil
 	}
 	s.answers[ref] = backend.DataResponse{Status: backend.StatusOK}
 	if h == nil || len(h.nulls) == 0 {
@@ -137,7 +137,7 @@ func (h *held) file(ref, format string, t tail) ([]byte, error) {
 		return nil, fmt.Errorf("write frame: %w", err)
 	}
 	text := out.String()
-	return unsafe.Slice(unsafe.StringData(text), len(text)), nil // nobody else has the string, nobody writes to the bytes
+	return unsafe.Slice(unsafe.StringData(text), len(text)), nil //nolint:gosec // nobody else has the string, nobody writes to the bytes
 }
 
 // asGrafanaHasIt is a column of another type over the same memory: times without a zone.

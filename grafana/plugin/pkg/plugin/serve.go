@@ -15,6 +15,7 @@ import (
 	"github.com/grafana/grafana-plugin-sdk-go/genproto/pluginv2"
 	goplugin "github.com/hashicorp/go-plugin"
 	"github.com/prometheus/client_golang/prometheus"
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 )
@@ -29,7 +30,7 @@ func Serve() error {
 		return fmt.Errorf("set up tracing: %w", err)
 	}
 	m := &manager{datasource.NewInstanceManager(New)}
-	server, err := dataServer(m, prometheus.DefaultRegisterer)
+	server, err := dataServer(m, prometheus.DefaultRegisterer) //nolint:forbidigo // the SDK's own, of which it makes the plug-in's metrics
 	if err != nil {
 		return err
 	}
@@ -49,11 +50,14 @@ func dataServer(m *manager, to prometheus.Registerer) (pluginv2.DataServer, erro
 	if err != nil {
 		return nil, err
 	}
-	return &passing{opts.DataServer}, nil
+	return &passing{opts.DataServer, &tidy{free: freeMemory}}, nil
 }
 
 // passing puts the Arrow of answers where the SDK would have written frames.
-type passing struct{ pluginv2.DataServer }
+type passing struct {
+	pluginv2.DataServer
+	tidy *tidy
+}
 
 // passed is Arrow by the query's reference.
 type passed struct {
@@ -78,12 +82,21 @@ func (s *passing) QueryData(ctx context.Context, req *pluginv2.QueryDataRequest)
 	if err != nil {
 		return nil, err
 	}
+	size := 0
 	for ref, arrow := range p.arrow {
+		size += len(arrow)
 		if r := resp.Responses[ref]; r != nil && r.Error == "" {
 			r.Frames = [][]byte{arrow}
 		}
 	}
+	s.tidy.after(size)
 	return resp, nil
+}
+
+// QueryChunkedData is the SDK's; the parts of an answer may come to much.
+func (s *passing) QueryChunkedData(req *pluginv2.QueryChunkedDataRequest, stream grpc.ServerStreamingServer[pluginv2.QueryChunkedDataResponse]) error {
+	defer s.tidy.after(largeAnswer)
+	return s.DataServer.QueryChunkedData(req, stream)
 }
 
 // manager finds the data source that a call is for.

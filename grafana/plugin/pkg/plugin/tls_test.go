@@ -9,6 +9,7 @@ import (
 	"crypto/x509/pkix"
 	"encoding/pem"
 	"io"
+	"maps"
 	"math/big"
 	"net"
 	"net/http"
@@ -126,9 +127,7 @@ func TestTLSAndPasswords(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			secrets := map[string]string{"basicAuthPassword": "hunter2"}
-			for name, value := range tt.secrets {
-				secrets[name] = value
-			}
+			maps.Copy(secrets, tt.secrets)
 			s := backend.DataSourceInstanceSettings{URL: tt.url, UID: "u", BasicAuthEnabled: true, BasicAuthUser: "grafana", JSONData: []byte(tt.json), DecryptedSecureJSONData: secrets}
 			instance, err := New(t.Context(), s)
 			got := ""
