@@ -17,6 +17,7 @@ var (
 const (
 	TypeClientHello = 1
 	TypeServerHello = 2
+	TypeHelloVerify = 3 // of DTLS
 	TypeCertificate = 11
 )
 
@@ -213,6 +214,39 @@ func extensions(r *reader, f func(kind uint16, e *reader)) error {
 		f(kind, &e)
 	}
 	return nil
+}
+
+// WithoutCookie makes the body of DTLS's ClientHello into that of TLS's: it has a
+// cookie behind the session's id. What is too short for one stays as it is.
+func WithoutCookie(b []byte) []byte {
+	r := reader{b: b}
+	r.take(34)
+	r.take(r.u8())
+	before := len(b) - len(r.b)
+	r.take(r.u8())
+	if r.bad {
+		return b
+	}
+	return append(append(make([]byte, 0, len(b)), b[:before]...), r.b...)
+}
+
+// dtls tells a version of DTLS: they count down.
+func dtls(v uint16) bool { return v>>8 == 0xfe }
+
+// Offered is the newest version that the client speaks.
+func (h *ClientHello) Offered() uint16 {
+	if len(h.Versions) == 0 {
+		return h.Version
+	}
+	best := uint16(0)
+	for _, v := range h.Versions {
+		switch {
+		case Grease(v):
+		case best == 0, dtls(v) && dtls(best) && v < best, !dtls(v) && !dtls(best) && v > best:
+			best = v
+		}
+	}
+	return best
 }
 
 // ParseServerHello reads the body of the message.
