@@ -68,12 +68,12 @@ func (a *dtlsAnalyzer) messages(at int64, orig bool, b []byte) {
 		b = b[dtlsMessage+n:]
 		switch {
 		case seq != s.next: // sent again, or before its turn; then the former will be, too
-			if kind == tls.TypeClientHello && seq == 0 || s.next == 0 && a.first == 0 && from == 0 {
-				s.next = seq // the conversation began anew, or before the capture
-				s.part.free(a.w)
-			} else {
+			anew := kind == tls.TypeClientHello && seq == 0
+			if begun := s.next == 0 && a.first == 0 && from == 0; !anew && !begun { // before the capture
 				continue
 			}
+			s.next = seq
+			s.part.free(a.w)
 		case len(s.part.b) > 0 && (kind != s.kind || length != s.length):
 			s.part.free(a.w)
 		}

@@ -126,20 +126,16 @@ func (b *Builder[T]) Append(f *File, rows []*T) error {
 
 // column writes one column's chunk of a row group.
 func (b *Builder[T]) column(f *File, c *column, rows int) (format.ColumnMetaData, error) {
+	// Small columns, too: parquet-go reads all row groups by the first one's codec.
 	m := format.ColumnMetaData{
 		Type: c.physical, PathInSchema: c.path, NumValues: int64(c.entries(rows)), Codec: format.Zstd,
 		Statistics: c.statistics(), Encoding: encodings(c),
 	}
-	if c.distinct() <= 1 && !c.list && len(c.texts.values) == 0 {
-		m.Codec = format.Uncompressed // it is some bytes
-	}
 	begin := int64(len(f.Data))
 	put := func(h format.PageHeader, page []byte) error {
 		h.UncompressedPageSize = int32(len(page)) //nolint:gosec // bounded by pageRows and what a row may have
-		if m.Codec == format.Zstd {
-			b.packed = b.packer.EncodeAll(page, b.packed[:0])
-			page = b.packed
-		}
+		b.packed = b.packer.EncodeAll(page, b.packed[:0])
+		page = b.packed
 		h.CompressedPageSize = int32(len(page)) //nolint:gosec // as above
 		head, err := thrift.Marshal(&thrift.CompactProtocol{}, &h)
 		if err != nil {
