@@ -36,9 +36,9 @@ type rows[T any, P interface {
 // the packets: of all kinds together no more is held either. Compaction makes
 // larger row groups and files of them.
 const (
-	packetRows     = 4096
+	packetRows     = 2048
 	packetFile     = 1 << 20
-	packetAllRows  = 6144
+	packetAllRows  = 4096
 	packetAllFiles = 3 << 20
 )
 

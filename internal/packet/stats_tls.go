@@ -3,6 +3,7 @@ package packet
 import (
 	"math"
 	"slices"
+	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -10,7 +11,7 @@ import (
 )
 
 var (
-	tlsDesc       = desc("oriel_packets_tls_handshakes_total", "Handshakes of TLS seen, QUIC's among them, by version.", "interface", "transport", "version")
+	tlsDesc       = desc("oriel_packets_tls_handshakes_total", "Handshakes of TLS seen, QUIC's and DTLS among them, by version.", "interface", "transport", "version")
 	tlsCipherDesc = desc("oriel_packets_tls_ciphers_total", "Handshakes that a server answered, by the class of the cipher it chose.", "interface", "class")
 	tlsWeakDesc   = desc("oriel_packets_tls_weak_total", "Handshakes with something weak about them.", "interface", "reason")
 	tlsAlertDesc  = desc("oriel_packets_tls_failed_total", "Handshakes that ended with an alert in the clear.", "interface")
@@ -35,7 +36,7 @@ var weakReasons = []string{"version", "cipher", "expired", "not_yet_valid", "sel
 const hour = int64(3600e9)
 
 type tlsStats struct {
-	versions             [2][6]uint64 // over TCP, over QUIC
+	versions             [3][9]uint64 // over TCP, over QUIC, of DTLS; see tls.Versions
 	ciphers              [8]uint64
 	weak                 [8]uint64
 	failed, bad, pq, ech uint64
@@ -49,7 +50,11 @@ type tlsStats struct {
 }
 
 func (s *tlsStats) count(r *TLS) {
-	s.versions[0][slices.Index(tls.Versions, r.Version)]++
+	transport := 0
+	if strings.HasPrefix(r.Version, "DTLS") {
+		transport = 2
+	}
+	s.versions[transport][slices.Index(tls.Versions, r.Version)]++
 	if i := slices.Index(tls.Classes, r.CipherClass); i >= 0 {
 		s.ciphers[i]++
 	}
@@ -112,9 +117,11 @@ func (s *tlsStats) add(o *tlsStats) {
 }
 
 func (s *tlsStats) send(out sender) {
-	for i, transport := range []string{"tcp", "quic"} {
+	for i, transport := range []string{"tcp", "quic", "dtls"} {
 		for j, version := range tls.Versions {
-			out.counter(tlsDesc, s.versions[i][j], transport, version)
+			if strings.HasPrefix(version, "DTLS") == (transport == "dtls") {
+				out.counter(tlsDesc, s.versions[i][j], transport, version)
+			}
 		}
 	}
 	for i, class := range tls.Classes {

@@ -34,6 +34,8 @@ type tlsAnalyzer struct {
 	record TLS
 	leaf   *certificate
 	done   bool
+
+	transport byte // as JA4 has it: t, d
 }
 
 func matchTLS(_ *key, _ bool, b []byte) bool {
@@ -41,7 +43,7 @@ func matchTLS(_ *key, _ bool, b []byte) bool {
 		be16(b[3:]) >= 4 && be16(b[3:]) <= 1<<14+256
 }
 
-func openTLS(w *worker, c *conn) analyzer { return &tlsAnalyzer{w: w, c: c} }
+func openTLS(w *worker, c *conn) analyzer { return &tlsAnalyzer{w: w, c: c, transport: 't'} }
 
 func (a *tlsAnalyzer) data(at int64, orig bool, b []byte) bool {
 	s := a.sideOf(orig)
@@ -194,7 +196,7 @@ func (a *tlsAnalyzer) end(at int64) {
 	r := &a.record
 	r.Flow = a.c.flow(a.first)
 	r.Established = a.side[0].encrypted && a.side[1].encrypted
-	hello(r, a.client, a.server, 't')
+	hello(r, a.client, a.server, a.transport)
 	a.weak(r, at)
 	if a.w.tls.keep {
 		r.hellos = hellos{a.client, a.server}
@@ -206,13 +208,7 @@ func (a *tlsAnalyzer) end(at int64) {
 // hello writes what the two hellos say; either may be nil.
 func hello(r *TLS, client *tls.ClientHello, server *tls.ServerHello, transport byte) {
 	if h := client; h != nil {
-		version := h.Version
-		for _, v := range h.Versions {
-			if !tls.Grease(v) {
-				version = max(version, v)
-			}
-		}
-		r.Version = tls.VersionName(version)
+		r.Version = tls.VersionName(h.Offered())
 		r.ServerName, r.ECH = text(h.SNI), h.ECH
 		r.JA3, r.JA4 = h.JA3(), h.JA4(transport)
 		r.ClientALPN = join(h.ALPN)
@@ -238,7 +234,7 @@ func (a *tlsAnalyzer) weak(r *TLS, at int64) {
 		}
 	}
 	if a.server != nil {
-		add(a.server.Version < 0x0303, "version")
+		add(a.server.Version < 0x0303 || a.server.Version == 0xfeff, "version")
 		add(r.CipherClass != tls.ClassAEAD && r.CipherClass != tls.ClassCBC, "cipher")
 	}
 	if l := a.leaf; l != nil {

@@ -6,7 +6,7 @@ import (
 	"github.com/orielhq/oriel/internal/packet/tls"
 )
 
-// TLS is one handshake of TLS over TCP, as far as it was seen.
+// TLS is one handshake of TLS over TCP or of DTLS, as far as it was seen.
 type TLS struct {
 	Flow
 	Version           string `parquet:"version,dict"` // chosen; what the client asked for if no answer was seen

@@ -147,13 +147,13 @@ func takeNumbers[N int64 | int32 | uint64 | uint32 | uint16 | uint8](c *column, 
 			list := *(*[]N)(unsafe.Add(r, c.offset))
 			c.begin(len(list))
 			for _, v := range list {
-				c.put(int64(v)) //nolint:gosec // bits
+				c.put(int64(v))
 			}
 		}
 	case c.pointer:
 		for _, r := range rows {
 			if p := *(**N)(unsafe.Add(r, c.offset)); p != nil {
-				c.number(int64(*p), false) //nolint:gosec // bits
+				c.number(int64(*p), false)
 			} else {
 				c.number(0, true)
 			}
@@ -161,11 +161,11 @@ func takeNumbers[N int64 | int32 | uint64 | uint32 | uint16 | uint8](c *column, 
 	case c.optional || c.form == format.RLEDictionary:
 		for _, r := range rows {
 			v := *(*N)(unsafe.Add(r, c.offset))
-			c.number(int64(v), c.optional && v == 0) //nolint:gosec // bits
+			c.number(int64(v), c.optional && v == 0)
 		}
 	default:
 		for _, r := range rows {
-			v := int64(*(*N)(unsafe.Add(r, c.offset))) //nolint:gosec // bits
+			v := int64(*(*N)(unsafe.Add(r, c.offset)))
 			c.numbers = append(c.numbers, v)
 			c.low, c.high = min(c.low, v^c.bias), max(c.high, v^c.bias)
 		}

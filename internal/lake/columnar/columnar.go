@@ -126,6 +126,7 @@ func (b *Builder[T]) Append(f *File, rows []*T) error {
 
 // column writes one column's chunk of a row group.
 func (b *Builder[T]) column(f *File, c *column, rows int) (format.ColumnMetaData, error) {
+	// Small columns, too: parquet-go reads all row groups by the first one's codec.
 	m := format.ColumnMetaData{
 		Type: c.physical, PathInSchema: c.path, NumValues: int64(c.entries(rows)), Codec: format.Zstd,
 		Statistics: c.statistics(), Encoding: encodings(c),

@@ -31,8 +31,7 @@ const (
 // fieldsOf lists a struct's fields as parquet-go does: those of embedded structs
 // stand among the others, those that are not exported are left out.
 func fieldsOf(t reflect.Type, offset uintptr, to []reflect.StructField) []reflect.StructField {
-	for i := range t.NumField() {
-		f := t.Field(i)
+	for f := range t.Fields() {
 		f.Offset += offset
 		switch {
 		case tagName(f) == "-":

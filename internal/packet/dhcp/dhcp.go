@@ -9,6 +9,8 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+
+	"github.com/orielhq/oriel/internal/packet/wire"
 )
 
 // What is wrong with a message.
@@ -118,16 +120,17 @@ func Parse4(b []byte) (m Message, err error) {
 }
 
 func options4(b []byte, found func(code byte, v []byte)) error {
-	for n := 0; len(b) > 0 && b[0] != 255 && n < maxOptions; n++ {
-		if b[0] == 0 {
-			b = b[1:]
+	r := wire.Reader{B: b}
+	for n := 0; len(r.B) > 0 && r.B[0] != 255 && n < maxOptions; n++ {
+		code := r.U8()
+		if code == 0 {
 			continue
 		}
-		if len(b) < 2 || 2+int(b[1]) > len(b) {
+		v := r.Vec8()
+		if r.Bad {
 			return ErrShort
 		}
-		found(b[0], b[2:2+int(b[1])])
-		b = b[2+int(b[1]):]
+		found(byte(code), v.B)
 	}
 	return nil
 }
@@ -209,16 +212,13 @@ func Parse6(b []byte) (m Message, err error) {
 }
 
 func options6(b []byte, found func(code uint16, v []byte)) error {
-	for n := 0; len(b) > 0 && n < maxOptions; n++ {
-		if len(b) < 4 {
+	r := wire.Reader{B: b}
+	for n := 0; len(r.B) > 0 && n < maxOptions; n++ {
+		code, v := r.U16(), r.Vec16()
+		if r.Bad {
 			return ErrShort
 		}
-		size := int(binary.BigEndian.Uint16(b[2:]))
-		if 4+size > len(b) {
-			return ErrShort
-		}
-		found(binary.BigEndian.Uint16(b), b[4:4+size])
-		b = b[4+size:]
+		found(code, v.B)
 	}
 	return nil
 }

@@ -7,6 +7,8 @@ import (
 	"net"
 	"net/netip"
 	"strings"
+
+	"github.com/orielhq/oriel/internal/packet/wire"
 )
 
 // ErrShort is what is said of an announcement that ends too early.
@@ -35,15 +37,14 @@ type Announcement struct {
 // ParseLLDP reads an announcement of LLDP.
 func ParseLLDP(b []byte) (a Announcement, err error) {
 	a.Protocol = "lldp"
-	for n := 0; len(b) >= 2 && n < maxTLVs; n++ {
-		head := binary.BigEndian.Uint16(b)
-		kind, size := head>>9, int(head&0x1ff)
-		if 2+size > len(b) {
+	r := wire.Reader{B: b}
+	for n := 0; len(r.B) >= 2 && n < maxTLVs; n++ {
+		head := r.U16()
+		v := r.Take(int(head & 0x1ff))
+		if r.Bad {
 			return a, ErrShort
 		}
-		v := b[2 : 2+size]
-		b = b[2+size:]
-		switch kind {
+		switch head >> 9 {
 		case 0:
 			return a, nil
 		case 1:
@@ -114,14 +115,13 @@ func ParseCDP(b []byte) (a Announcement, err error) {
 		return a, ErrShort
 	}
 	a.TTL = uint16(b[1])
-	b = b[4:]
-	for n := 0; len(b) >= 4 && n < maxTLVs; n++ {
-		kind, size := binary.BigEndian.Uint16(b), int(binary.BigEndian.Uint16(b[2:]))
-		if size < 4 || size > len(b) {
+	r := wire.Reader{B: b[4:]}
+	for n := 0; len(r.B) >= 4 && n < maxTLVs; n++ {
+		kind := r.U16()
+		v := r.Take(int(r.U16()) - 4) // the length is also of what was read
+		if r.Bad {
 			return a, ErrShort
 		}
-		v := b[4:size]
-		b = b[size:]
 		switch kind {
 		case 1:
 			a.Chassis, a.Name = text(v), text(v)
@@ -151,17 +151,14 @@ func cdpAddress(v []byte) netip.Addr {
 	if len(v) < 6 {
 		return netip.Addr{}
 	}
-	v = v[4:]
-	n := int(v[1])
-	if 2+n+2 > len(v) {
+	r := wire.Reader{B: v[5:]} // behind the number of addresses and the kind of protocol
+	r.Vec8()
+	one := r.Vec16()
+	v = one.B
+	if r.Bad {
 		return netip.Addr{}
 	}
-	size := int(binary.BigEndian.Uint16(v[2+n:]))
-	v = v[2+n+2:]
-	if size > len(v) {
-		return netip.Addr{}
-	}
-	switch size {
+	switch len(v) {
 	case 4:
 		return netip.AddrFrom4([4]byte(v[:4]))
 	case 16:

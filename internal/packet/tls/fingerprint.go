@@ -62,21 +62,12 @@ func (h *ServerHello) JA3S() string {
 	return hash(b)
 }
 
-// JA4 is FoxIO's fingerprint of a client, over TCP ('t') or QUIC ('q').
+// JA4 is FoxIO's fingerprint of a client, over TCP ('t'), QUIC ('q') or of DTLS ('d').
 func (h *ClientHello) JA4(transport byte) string {
-	version := h.Version
-	if len(h.Versions) > 0 {
-		version = 0
-		for _, v := range h.Versions {
-			if !Grease(v) {
-				version = max(version, v)
-			}
-		}
-	}
 	ciphers, exts := known(h.Ciphers), known(h.Extensions)
 	var b strings.Builder
 	b.WriteByte(transport)
-	b.WriteString(ja4Version(version))
+	b.WriteString(ja4Version(h.Offered()))
 	if slices.Contains(exts, extSNI) {
 		b.WriteByte('d')
 	} else {
@@ -131,6 +122,12 @@ func ja4Version(v uint16) string {
 		return "s3"
 	case 0x0002:
 		return "s2"
+	case 0xfeff:
+		return "d1"
+	case 0xfefd:
+		return "d2"
+	case 0xfefc:
+		return "d3"
 	}
 	return "00"
 }

@@ -3,8 +3,9 @@
 package tls
 
 import (
-	"encoding/binary"
 	"errors"
+
+	"github.com/orielhq/oriel/internal/packet/wire"
 )
 
 // Errors of the parsers: the message ends early, or its lengths disagree.
@@ -17,6 +18,7 @@ var (
 const (
 	TypeClientHello = 1
 	TypeServerHello = 2
+	TypeHelloVerify = 3 // of DTLS
 	TypeCertificate = 11
 )
 
@@ -80,67 +82,23 @@ var retry = [32]byte{
 	0xc2, 0xa2, 0x11, 0x16, 0x7a, 0xbb, 0x8c, 0x5e, 0x07, 0x9e, 0x09, 0xe2, 0xc8, 0xa8, 0x33, 0x9c,
 }
 
-// reader takes fields off the front; bad stays set once a field was not there.
-type reader struct {
-	b   []byte
-	bad bool
-}
-
-func (r *reader) take(n int) []byte {
-	if n > len(r.b) {
-		r.bad, r.b = true, nil
-		return nil
-	}
-	b := r.b[:n]
-	r.b = r.b[n:]
-	return b
-}
-
-func (r *reader) u8() int {
-	if b := r.take(1); b != nil {
-		return int(b[0])
-	}
-	return 0
-}
-
-func (r *reader) u16() uint16 {
-	if b := r.take(2); b != nil {
-		return binary.BigEndian.Uint16(b)
-	}
-	return 0
-}
-
-func (r *reader) u24() int { return r.u8()<<16 | int(r.u16()) }
-
-func (r *reader) vec8() reader  { return reader{b: r.take(r.u8())} }
-func (r *reader) vec16() reader { return reader{b: r.take(int(r.u16()))} }
-
-// list reads the rest as numbers of two bytes.
-func (r *reader) list() []uint16 {
-	list := make([]uint16, 0, len(r.b)/2)
-	for len(r.b) >= 2 {
-		list = append(list, r.u16())
-	}
-	return list
-}
-
 // ParseClientHello reads the body of the message, behind type and length.
 func ParseClientHello(b []byte) (*ClientHello, error) {
-	r := reader{b: b}
-	h := &ClientHello{Version: r.u16(), Length: len(b)}
-	copy(h.Random[:], r.take(32))
-	h.SessionID = len(r.take(r.u8()))
-	ciphers := r.vec16()
-	compression := r.vec8()
-	if r.bad {
+	r := wire.Reader{B: b}
+	h := &ClientHello{Version: r.U16(), Length: len(b)}
+	copy(h.Random[:], r.Take(32))
+	h.SessionID = len(r.Take(r.U8()))
+	ciphers := r.Vec16()
+	compression := r.Vec8()
+	if r.Bad {
 		return nil, ErrShort
 	}
-	h.Compression = append(h.Compression, compression.b...)
-	if len(ciphers.b)%2 != 0 {
+	h.Compression = append(h.Compression, compression.B...)
+	if len(ciphers.B)%2 != 0 {
 		return nil, ErrLength
 	}
-	h.Ciphers, h.ExtensionLen = ciphers.list(), max(len(r.b)-2, 0)
-	err := extensions(&r, func(kind uint16, e *reader) {
+	h.Ciphers, h.ExtensionLen = ciphers.U16s(), max(len(r.B)-2, 0)
+	err := extensions(&r, func(kind uint16, e *wire.Reader) {
 		h.Extensions = append(h.Extensions, kind)
 		h.extension(kind, e)
 	})
@@ -150,40 +108,40 @@ func ParseClientHello(b []byte) (*ClientHello, error) {
 	return h, nil
 }
 
-func (h *ClientHello) extension(kind uint16, e *reader) {
+func (h *ClientHello) extension(kind uint16, e *wire.Reader) {
 	switch kind {
 	case extSNI:
-		names := e.vec16()
-		if names.u8() == 0 {
-			name := names.vec16()
-			if len(name.b) <= 255 {
-				h.SNI = string(name.b)
+		names := e.Vec16()
+		if names.U8() == 0 {
+			name := names.Vec16()
+			if len(name.B) <= 255 {
+				h.SNI = string(name.B)
 			}
 		}
 	case extGroups:
-		l := e.vec16()
-		h.Groups = l.list()
+		l := e.Vec16()
+		h.Groups = l.U16s()
 	case extPointFormats:
-		l := e.vec8()
-		h.PointFormats = append([]uint8(nil), l.b...)
+		l := e.Vec8()
+		h.PointFormats = append([]uint8(nil), l.B...)
 	case extSignatures:
-		l := e.vec16()
-		h.Signatures = l.list()
+		l := e.Vec16()
+		h.Signatures = l.U16s()
 	case extALPN:
-		for l := e.vec16(); len(l.b) > 0 && len(h.ALPN) < maxNames; {
-			name := l.vec8()
-			h.ALPN = append(h.ALPN, string(name.b))
+		for l := e.Vec16(); len(l.B) > 0 && len(h.ALPN) < maxNames; {
+			name := l.Vec8()
+			h.ALPN = append(h.ALPN, string(name.B))
 		}
 	case extVersions:
-		l := e.vec8()
-		h.Versions = l.list()
+		l := e.Vec8()
+		h.Versions = l.U16s()
 	case extKeyShare:
-		for l := e.vec16(); len(l.b) >= 4; {
-			h.KeyShares = append(h.KeyShares, l.u16())
-			l.vec16()
+		for l := e.Vec16(); len(l.B) >= 4; {
+			h.KeyShares = append(h.KeyShares, l.U16())
+			l.Vec16()
 		}
 	case extTicket:
-		h.Resuming = h.Resuming || len(e.b) > 0
+		h.Resuming = h.Resuming || len(e.B) > 0
 	case extPSK:
 		h.Resuming = true
 	case extEarlyData:
@@ -196,18 +154,18 @@ func (h *ClientHello) extension(kind uint16, e *reader) {
 }
 
 // extensions calls f with each extension of the rest of a hello. There may be none.
-func extensions(r *reader, f func(kind uint16, e *reader)) error {
-	if len(r.b) == 0 {
+func extensions(r *wire.Reader, f func(kind uint16, e *wire.Reader)) error {
+	if len(r.B) == 0 {
 		return nil
 	}
-	all := r.vec16()
-	if r.bad {
+	all := r.Vec16()
+	if r.Bad {
 		return ErrShort
 	}
-	for len(all.b) > 0 {
-		kind := all.u16()
-		e := all.vec16()
-		if all.bad {
+	for len(all.B) > 0 {
+		kind := all.U16()
+		e := all.Vec16()
+		if all.Bad {
 			return ErrLength
 		}
 		f(kind, &e)
@@ -215,31 +173,64 @@ func extensions(r *reader, f func(kind uint16, e *reader)) error {
 	return nil
 }
 
+// WithoutCookie makes the body of DTLS's ClientHello into that of TLS's: it has a
+// cookie behind the session's id. What is too short for one stays as it is.
+func WithoutCookie(b []byte) []byte {
+	r := wire.Reader{B: b}
+	r.Take(34)
+	r.Take(r.U8())
+	before := len(b) - len(r.B)
+	r.Take(r.U8())
+	if r.Bad {
+		return b
+	}
+	return append(append(make([]byte, 0, len(b)), b[:before]...), r.B...)
+}
+
+// dtls tells a version of DTLS: they count down.
+func dtls(v uint16) bool { return v>>8 == 0xfe }
+
+// Offered is the newest version that the client speaks.
+func (h *ClientHello) Offered() uint16 {
+	if len(h.Versions) == 0 {
+		return h.Version
+	}
+	best := uint16(0)
+	for _, v := range h.Versions {
+		switch {
+		case Grease(v):
+		case best == 0, dtls(v) && dtls(best) && v < best, !dtls(v) && !dtls(best) && v > best:
+			best = v
+		}
+	}
+	return best
+}
+
 // ParseServerHello reads the body of the message.
 func ParseServerHello(b []byte) (*ServerHello, error) {
-	r := reader{b: b}
-	h := &ServerHello{Legacy: r.u16()}
-	random := r.take(32)
-	h.SessionID = len(r.take(r.u8()))
-	h.Cipher = r.u16()
-	r.u8()
-	if r.bad {
+	r := wire.Reader{B: b}
+	h := &ServerHello{Legacy: r.U16()}
+	random := r.Take(32)
+	h.SessionID = len(r.Take(r.U8()))
+	h.Cipher = r.U16()
+	r.U8()
+	if r.Bad {
 		return nil, ErrShort
 	}
 	h.Version, h.Retry = h.Legacy, [32]byte(random) == retry
-	err := extensions(&r, func(kind uint16, e *reader) {
+	err := extensions(&r, func(kind uint16, e *wire.Reader) {
 		h.Extensions = append(h.Extensions, kind)
 		switch kind {
 		case extVersions:
-			if v := e.u16(); !e.bad {
+			if v := e.U16(); !e.Bad {
 				h.Version = v
 			}
 		case extKeyShare:
-			h.Group = e.u16()
+			h.Group = e.U16()
 		case extALPN:
-			names := e.vec16()
-			name := names.vec8()
-			h.ALPN = string(name.b)
+			names := e.Vec16()
+			name := names.Vec8()
+			h.ALPN = string(name.B)
 		case extPSK:
 			h.Resumed = true
 		}
@@ -255,15 +246,15 @@ const maxCertificates = 16
 // ParseCertificates returns the chain of a Certificate message up to TLS 1.2,
 // the server's own first. The slices are of b.
 func ParseCertificates(b []byte) ([][]byte, error) {
-	r := reader{b: b}
-	all := reader{b: r.take(r.u24())}
-	if r.bad {
+	r := wire.Reader{B: b}
+	all := wire.Reader{B: r.Take(r.U24())}
+	if r.Bad {
 		return nil, ErrShort
 	}
 	var chain [][]byte
-	for len(all.b) > 0 && len(chain) < maxCertificates {
-		one := all.take(all.u24())
-		if all.bad {
+	for len(all.B) > 0 && len(chain) < maxCertificates {
+		one := all.Take(all.U24())
+		if all.Bad {
 			return chain, ErrLength
 		}
 		chain = append(chain, one)

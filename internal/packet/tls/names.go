@@ -20,6 +20,12 @@ func VersionName(v uint16) string {
 		return "TLS 1.2"
 	case 0x0304:
 		return "TLS 1.3"
+	case 0xfeff:
+		return "DTLS 1.0"
+	case 0xfefd:
+		return "DTLS 1.2"
+	case 0xfefc:
+		return "DTLS 1.3"
 	}
 	if hi := v >> 8; hi == 0x7f || hi == 0xfb { // drafts, and Facebook's
 		return "TLS 1.3"
@@ -28,7 +34,7 @@ func VersionName(v uint16) string {
 }
 
 // Versions are all that VersionName returns.
-var Versions = []string{"SSL 3.0", "TLS 1.0", "TLS 1.1", "TLS 1.2", "TLS 1.3", "other"}
+var Versions = []string{"SSL 3.0", "TLS 1.0", "TLS 1.1", "TLS 1.2", "TLS 1.3", "DTLS 1.0", "DTLS 1.2", "DTLS 1.3", "other"}
 
 // CipherName is IANA's name of a cipher suite in use, or its number.
 func CipherName(id uint16) string {
