@@ -149,15 +149,7 @@ func TestHeldEngineAnswersAndTakesAPast(t *testing.T) {
 	if err := e.Open(t.Context(), plan); err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
-	done := make(chan error, 1)
-	go func() { done <- e.Run(ctx) }()
-	defer func() {
-		cancel()
-		if err := <-done; err != nil {
-			t.Errorf("Run = %v", err)
-		}
-	}()
+	proctest.Run(t, e.Run)
 	eventually(t, e, query("vector(7)"), `"7"`)
 	eventually(t, start(t, settings(), nil), query("demo_value"), `"42"`) // one that began later has scraped by now
 	now := time.Now()
