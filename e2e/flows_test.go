@@ -47,7 +47,7 @@ CREATE VIEW aws_lines AS SELECT *, action <> 'REJECT' AND CASE WHEN "tcp-flags" 
 	ELSE srcport > 0 AND srcport < 1024 AND dstport >= 1024 OR srcport >= 1024 AND srcport < 32768 AND dstport >= 32768 END AS answer
 FROM read_csv('IN/aws/**/*.log.gz', delim = ' ', header = true, nullstr = '-');
 CREATE VIEW aws AS SELECT make_timestamp("start" * 1000000) AS start_time, NULL::TIMESTAMP AS connection_start_time, CASE action WHEN 'REJECT' THEN 'rejected' ELSE 'accepted' END AS action,
-	CASE "flow-direction" WHEN 'ingress' THEN 'I' ELSE 'O' END AS direction,
+	CASE WHEN ("flow-direction" = 'ingress') <> answer THEN 'I' ELSE 'O' END AS direction, -- of the connection, whichever way this half of it went
 	CASE WHEN answer THEN dstaddr ELSE srcaddr END AS initiator_ip, CASE WHEN answer THEN srcaddr ELSE dstaddr END AS target_ip, CASE WHEN answer THEN srcport ELSE dstport END AS target_port, bytes, packets, 'aws' AS cloud FROM aws_lines;
 
 CREATE VIEW gcp AS SELECT coalesce(j->>'$.jsonPayload.start_time', j->>'$.timestamp')::TIMESTAMPTZ::TIMESTAMP AS start_time, NULL::TIMESTAMP AS connection_start_time,
