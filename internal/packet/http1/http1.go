@@ -152,7 +152,7 @@ func (h *Header) parse(b []byte) error {
 		if !ok {
 			return ErrHeader
 		}
-		h.set(bytes.TrimRight(name, " \t"), bytes.Trim(value, " \t"))
+		h.set(bytes.TrimRight(name, " \t"), bytes.Trim(value, " \t\r")) // a bare CR is a space: RFC 9112, 2.2
 	}
 	return nil
 }
