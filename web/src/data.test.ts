@@ -7,6 +7,7 @@ import { transform } from './data/transform';
 import { displayOf, mapping, whole } from './format/display';
 import { durationText, interval, parseDate, parseDuration, parseRange, parseTime, rangeText, timeText } from './format/time';
 import { formatText } from './format/units';
+import { listLines } from './panels/Legend';
 
 const field = (name: string, values: unknown[], more: Partial<Field> = {}): Field => ({ name, type: typeof (values.find((v) => v !== null) ?? 0) === 'number' ? 'number' : 'string', values, config: {}, ...more });
 const table = (f: Frame) => ({ names: f.fields.map((c) => c.name), rows: Array.from({ length: f.length }, (_, i) => f.fields.map((c) => c.values[i])) });
@@ -80,6 +81,16 @@ describe('transformations', () => {
   });
   it('names what it does not know', () => {
     expect(transform([], [{ id: 'spatial' }]).unknown).toEqual(['transformation "spatial" is not supported']);
+  });
+});
+
+describe('legends', () => {
+  it('have as many lines as their names need', () => {
+    expect(listLines(['accepted'], 0, 400)).toBe(1);
+    expect(listLines(['aws', 'azure', 'gcp', 'ibm'], 2, 540)).toBe(2);
+    expect(listLines(['a', 'b'], 5, 540)).toBe(2);
+    expect(listLines(['n'.repeat(500), 'b'], 0, 300)).toBe(2);
+    expect(listLines([], 0, 300)).toBe(1);
   });
 });
 

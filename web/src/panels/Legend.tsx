@@ -38,3 +38,20 @@ export function Legend({ series, table, calcs, hidden, onHide, look }: LegendPro
     </table>
   );
 }
+
+// What a list's names and values take, in pixels: a letter, a value with its title, and what is around a name.
+const letter = 6.4, valueWidth = 100, around = 28;
+
+// listLines is how many lines a list of names needs.
+export function listLines(names: string[], values: number, width: number): number {
+  let lines = 1, x = 0;
+  for (const name of names) {
+    const w = Math.min(width, name.length * letter + around + values * valueWidth);
+    if (x > 0 && x + w > width) {
+      lines++;
+      x = 0;
+    }
+    x += w;
+  }
+  return lines;
+}

@@ -2,7 +2,7 @@ import { useEffect, useMemo, useRef, useState } from 'react';
 import uPlot from 'uplot';
 import 'uplot/dist/uPlot.min.css';
 import { color as colorOf } from '../format/color';
-import { Legend } from './Legend';
+import { Legend, listLines } from './Legend';
 import { chartOf, options, type Chart } from './chart';
 import { tooltip } from './tooltip';
 import type { Mark, PanelProps } from './types';
@@ -17,7 +17,7 @@ export function TimeSeries(p: PanelProps) {
   const show = o.showLegend !== false && o.displayMode !== 'hidden';
   const right = show && o.placement === 'right' && p.width > 420;
   const side = right ? Math.min(260, Math.floor(p.width * 0.35)) : 0;
-  const lines = o.displayMode === 'table' ? chart.series.length + 1 : 1;
+  const lines = o.displayMode === 'table' ? chart.series.length + 1 : listLines(chart.series.map((s) => s.name), (o.calcs ?? []).length, p.width);
   const below = show && !right ? Math.min(lines * legendRow + 2, Math.max(legendRow + 2, Math.floor(p.height * 0.38 / legendRow) * legendRow)) : 0;
   const height = Math.max(p.height - below, 60);
   return (
