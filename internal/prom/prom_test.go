@@ -209,6 +209,19 @@ func TestSilenceSurvivesARestart(t *testing.T) {
 	})
 }
 
+// TestTargetsOfThisMachineHaveNoErrorOfTheirOwn: what a target's links would be is no error of its scrape.
+func TestTargetsOfThisMachineHaveNoErrorOfTheirOwn(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "other_value 1\n") }))
+	defer server.Close()
+	s := settings()
+	s.Prometheus = []byte(globals + "scrape_configs: [{job_name: other, static_configs: [{targets: ['" + server.Listener.Addr().String() + "']}]}]\n")
+	e := start(t, s, nil)
+	eventually(t, e, query("other_value"), `"1"`)
+	if _, body := get(t, e, "/api/v1/targets?state=active&scrapePool=other"); !strings.Contains(body, `"lastError":""`) {
+		t.Errorf("targets = %s", body)
+	}
+}
+
 func TestFailedApplyKeepsTheConfigurationBefore(t *testing.T) {
 	e := start(t, settings(), nil)
 	eventually(t, e, query("demo_value"), `"42"`)

@@ -1,8 +1,10 @@
 package prom
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httputil"
 	"net/url"
@@ -36,8 +38,8 @@ func newWeb(base context.Context, e *Engine, p parser.Parser) *web.Handler {
 		},
 		// A Thanos sidecar reads these two before it ships blocks.
 		Flags:                      map[string]string{"storage.tsdb.min-block-duration": "2h", "storage.tsdb.max-block-duration": "2h"},
-		ListenAddresses:            []string{hostAPI},
-		CORSOrigin:                 regexp.MustCompile(`^$`), // nobody: another origin has no business here
+		ListenAddresses:            []string{net.JoinHostPort("", cmp.Or(e.external.Port(), "80"))}, // told from targets on this machine by its port
+		CORSOrigin:                 regexp.MustCompile(`^$`),                                        // nobody: another origin has no business here
 		MaxConnections:             512,
 		ExternalURL:                e.external,
 		RoutePrefix:                "/",
