@@ -36,7 +36,7 @@ type imapPart struct {
 // fetched reads the line of a FETCH without literals at its end.
 func (p *imapParts) fetched(line []byte) {
 	p.number(line)
-	i := bytes.Index(bytes.ToUpper(line), []byte("BODYSTRUCTURE ("))
+	i := indexFold(line, []byte("BODYSTRUCTURE ("))
 	if i < 0 || p.message == "" {
 		return
 	}
@@ -46,6 +46,16 @@ func (p *imapParts) fetched(line []byte) {
 		p.known = slices.Delete(p.known, 0, 1)
 	}
 	p.known = append(p.known, structure{p.message, parts})
+}
+
+// indexFold is bytes.Index in any case. (A text in upper case may have another length.)
+func indexFold(b, part []byte) int {
+	for i := 0; i+len(part) <= len(b); i++ {
+		if bytes.EqualFold(b[i:i+len(part)], part) {
+			return i
+		}
+	}
+	return -1
 }
 
 // number remembers which mail the following lines are about.

@@ -192,3 +192,14 @@ func TestAttachmentsAsTshark(t *testing.T) {
 		})
 	}
 }
+
+// TestStructuresBehindOddBytes: bytes that are no text, and letters that are longer in capitals, move nothing.
+func TestStructuresBehindOddBytes(t *testing.T) {
+	for _, odd := range []string{"", "\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff", "ŉŉŉŉŉŉŉŉŉŉŉŉ"} {
+		var p imapParts
+		p.fetched([]byte("* 7 FETCH (X \"" + odd + `" bodystructure ("TEXT" "PLAIN" NIL NIL NIL "7BIT" 12 1))`))
+		if len(p.known) != 1 || p.known[0].message != "7" || len(p.known[0].parts) != 1 {
+			t.Errorf("behind %q: %+v", odd, p.known)
+		}
+	}
+}

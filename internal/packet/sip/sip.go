@@ -221,7 +221,7 @@ func shown(name, value string) string {
 		// user ends with "sip:name:password", or has no password, or is no address.
 		from := 0
 		for _, scheme := range []string{"sips:", "sip:"} {
-			if i := strings.LastIndex(strings.ToLower(user), scheme); i >= 0 {
+			if i := lastFold(user, scheme); i >= 0 {
 				from = i + len(scheme)
 				break
 			}
@@ -235,6 +235,16 @@ func shown(name, value string) string {
 	}
 	b.WriteString(value)
 	return text(b.String())
+}
+
+// lastFold is strings.LastIndex in any case. (A text in lower case may be shorter.)
+func lastFold(s, part string) int {
+	for i := len(s) - len(part); i >= 0; i-- {
+		if strings.EqualFold(s[i:i+len(part)], part) {
+			return i
+		}
+	}
+	return -1
 }
 
 // media returns the kinds of an SDP's media.
