@@ -185,7 +185,9 @@ func fileName(s string) string {
 	if s == "" {
 		return ""
 	}
-	s = path.Base(s)
+	if s = path.Base(s); s == "/" || s == "." || s == ".." {
+		return "" // a folder is no name
+	}
 	return strings.ToValidUTF8(s[:min(len(s), maxName)], "")
 }
 
