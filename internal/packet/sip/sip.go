@@ -187,15 +187,7 @@ func address(s string) string {
 	}
 	s, _, _ = strings.Cut(s, ";")
 	s, _, _ = strings.Cut(s, "?")
-	if at := strings.LastIndexByte(s, '@'); at >= 0 {
-		user, host := s[:at], s[at:]
-		if scheme, name, ok := strings.Cut(user, ":"); ok {
-			name, _, _ = strings.Cut(name, ":")
-			user = scheme + ":" + name
-		}
-		s = user + host
-	}
-	return text(s)
+	return text(withoutPassword(s))
 }
 
 // shown is a header's value without what is secret in it: of credentials and
@@ -214,37 +206,37 @@ func shown(name, value string) string {
 	}
 	var b strings.Builder
 	for value = value[:min(len(value), maxHead)]; ; {
-		user, rest, ok := strings.Cut(value, "@")
-		if !ok {
+		i := strings.IndexAny(value, `<>"`)
+		if i < 0 {
 			break
 		}
-		// user ends with "sip:name:password", or has no password, or is no address.
-		from := 0
-		for _, scheme := range []string{"sips:", "sip:"} {
-			if i := lastFold(user, scheme); i >= 0 {
-				from = i + len(scheme)
-				break
-			}
-		}
-		if i := strings.IndexByte(user[from:], ':'); from > 0 && i >= 0 {
-			user = user[:from+i]
-		}
-		b.WriteString(user)
-		b.WriteByte('@')
-		value = rest
+		b.WriteString(withoutPassword(value[:i]))
+		b.WriteByte(value[i])
+		value = value[i+1:]
 	}
-	b.WriteString(value)
+	b.WriteString(withoutPassword(value))
 	return text(b.String())
 }
 
-// lastFold is strings.LastIndex in any case. (A text in lower case may be shorter.)
-func lastFold(s, part string) int {
-	for i := len(s) - len(part); i >= 0; i-- {
-		if strings.EqualFold(s[i:i+len(part)], part) {
-			return i
+// withoutPassword takes out of an address what may be a password: all between a
+// name's colon and the last "@". What breaks the rules may lose more than that.
+func withoutPassword(s string) string {
+	at := strings.LastIndexByte(s, '@')
+	if at < 0 {
+		return s
+	}
+	scheme, name := "", s[:at]
+	if before, rest, ok := strings.Cut(name, ":"); ok {
+		slashes := strings.HasPrefix(rest, "//")
+		if slashes || strings.EqualFold(before, "sip") || strings.EqualFold(before, "sips") || strings.EqualFold(before, "mailto") {
+			scheme, name = before+":", rest
+		}
+		if slashes {
+			scheme, name = scheme+"//", rest[2:]
 		}
 	}
-	return -1
+	name, _, _ = strings.Cut(name, ":")
+	return scheme + name + s[at:]
 }
 
 // media returns the kinds of an SDP's media.

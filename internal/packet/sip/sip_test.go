@@ -96,3 +96,26 @@ func TestHeadersAreShownWithoutSecrets(t *testing.T) {
 		t.Errorf("%q; want %q", m.Headers, want)
 	}
 }
+
+// TestPasswordsOfAddressesAreLeftOut: also those that break the rules, of other schemes, and without one.
+func TestPasswordsOfAddressesAreLeftOut(t *testing.T) {
+	for value, want := range map[string]string{
+		"sip:alice@h":                          "sip:alice@h",
+		"SIPS:alice:hunter2@h:5061":            "SIPS:alice@h:5061",
+		"sip:alice:hun@ter2@h":                 "sip:alice@h",
+		"alice:hunter2@h":                      "alice@h",
+		"<http://alice:hunter2@h/x>;purpose=p": "<http://alice@h/x>;purpose=p",
+		"sip:a@g, sip:b:hunter2@h":             "sip:a@g, sip@h",
+		"sip:b:hun ter2@h":                     "sip:b@h",
+		"SIP/2.0/UDP 192.0.2.1:5060":           "SIP/2.0/UDP 192.0.2.1:5060",
+		"mailto:alice@h":                       "mailto:alice@h",
+		"ſip:alice:hunter2@h":                  "ſip:alice@h",
+	} {
+		if got := shown("to", value); got != want {
+			t.Errorf("%q is shown as %q; want %q", value, got, want)
+		}
+	}
+	if got := address("alice:hunter2@h"); got != "alice@h" {
+		t.Errorf("address = %q", got)
+	}
+}
