@@ -11,10 +11,15 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/orielhq/oriel/internal/query/sandbox"
 )
 
 // Main runs the command line and returns the exit code: 0, 1 after an error, 2 if the words of the call were wrong.
 func Main(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	if len(args) == 1 && args[0] == sandbox.Argument {
+		return serveEngine(ctx, stderr)
+	}
 	root := rootCommand()
 	root.SetArgs(translate(args))
 	root.SetOut(stdout)
@@ -28,6 +33,15 @@ func Main(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return 2
 	}
 	return 1
+}
+
+// serveEngine is the SQL engine's process.
+func serveEngine(ctx context.Context, stderr io.Writer) int {
+	if err := sandbox.Serve(context.WithoutCancel(ctx), dropProgramPages); err != nil {
+		_, _ = fmt.Fprintf(stderr, "oriel: %s\n", err)
+		return 1
+	}
+	return 0
 }
 
 // usageError is an error in the words of the call.

@@ -19,6 +19,7 @@ import (
 	"github.com/orielhq/oriel/internal/lake"
 	"github.com/orielhq/oriel/internal/query"
 	"github.com/orielhq/oriel/internal/query/duckdb"
+	"github.com/orielhq/oriel/internal/query/sandbox"
 )
 
 // sqlFlags is the command line as it was given.
@@ -258,11 +259,11 @@ func (f *sqlFlags) askLake(ctx context.Context, req *query.Request) (*sqlAnswer,
 	defer os.RemoveAll(temp) //nolint:errcheck // a temporary folder
 	cfg := query.Default()
 	cfg.Source, cfg.CacheSize = f.source, 0
-	engine, err := duckdb.Open(ctx, duckdb.Config{MemoryLimit: cfg.MemoryLimit, SpillLimit: cfg.SpillLimit, TempDir: temp, Dirs: []string{dir, temp}})
+	engine, err := sandbox.Open(ctx, duckdb.Config{MemoryLimit: cfg.MemoryLimit, SpillLimit: cfg.SpillLimit, TempDir: temp, Dirs: []string{dir, temp}}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return nil, err
 	}
-	defer engine.Close() //nolint:errcheck // in memory
+	defer engine.Close() //nolint:errcheck // it has nothing to keep
 	needs := query.Needs{Engine: engine, Dialect: query.DuckDB{}, Catalog: lakeCatalog{l}, TempDir: temp}
 	if f.dest != "" {
 		needs.Destination = query.DirDestination{Path: f.dest}

@@ -15,6 +15,7 @@ import (
 	"github.com/orielhq/oriel/internal/lake"
 	"github.com/orielhq/oriel/internal/query"
 	"github.com/orielhq/oriel/internal/query/duckdb"
+	"github.com/orielhq/oriel/internal/query/sandbox"
 )
 
 // sqlFeature is the section query: an engine over a lake.
@@ -26,7 +27,7 @@ type sqlFeature struct {
 	dest    query.Destination
 	log     *slog.Logger
 
-	engine  *duckdb.Engine
+	engine  *sandbox.Engine
 	service atomic.Pointer[query.Service]
 }
 
@@ -66,9 +67,9 @@ func (f *sqlFeature) Open(ctx context.Context) error {
 		return fmt.Errorf("make %s: %w", f.tempDir, err)
 	}
 	needs := query.Needs{Dialect: query.DuckDB{}, Catalog: f.catalog, Destination: f.dest, TempDir: f.tempDir}
-	engine, err := duckdb.Open(ctx, duckdb.Config{
+	engine, err := sandbox.Open(ctx, duckdb.Config{
 		MemoryLimit: f.cfg.MemoryLimit, SpillLimit: f.cfg.SpillLimit, Threads: f.cfg.Threads, TempDir: f.tempDir, Dirs: []string{f.lakeDir, f.tempDir},
-	})
+	}, f.log)
 	switch {
 	case errors.Is(err, query.ErrNoEngine):
 		f.log.Warn("no SQL", "err", err) // requests are told so too

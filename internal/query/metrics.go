@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/orielhq/oriel/internal/collector"
 )
 
 // metrics counts what a service does.
@@ -55,11 +57,16 @@ var (
 )
 
 // Collect sends the metrics.
-func (s *Service) Collect(_ context.Context, ch chan<- prometheus.Metric) error {
+func (s *Service) Collect(ctx context.Context, ch chan<- prometheus.Metric) error {
 	s.metrics.queries.Collect(ch)
 	s.metrics.duration.Collect(ch)
 	s.metrics.rows.Collect(ch)
 	s.detectors.collect(ch)
+	if e, ok := s.needs.Engine.(collector.Collector); ok {
+		if err := e.Collect(ctx, ch); err != nil {
+			return err
+		}
+	}
 	c := s.cache.stats()
 	for result, n := range map[string]uint64{"hit": c.hits, "joined": c.joins, "miss": c.misses} {
 		ch <- prometheus.MustNewConstMetric(cacheRequests, prometheus.CounterValue, float64(n), result)

