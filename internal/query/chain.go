@@ -36,9 +36,9 @@ func link(nodes map[string]*node) []*node {
 			for _, prev := range n.exp.Prev {
 				switch {
 				case nodes[prev] == nil:
-					n.err = fmt.Errorf("$__source_prev(%s): this request has no query %s", prev, prev)
+					n.err = lex.At(n.exp.user, n.exp.prevAt[prev], "$__source_prev(%s): this request has no query %s", prev, prev)
 				case state[prev] == 1:
-					n.err = fmt.Errorf("$__source_prev(%s): the queries %s read each other in a circle", prev, strings.Join(append(path, ref, prev), ", "))
+					n.err = lex.At(n.exp.user, n.exp.prevAt[prev], "$__source_prev(%s): the queries %s read each other in a circle", prev, strings.Join(append(path, ref, prev), ", "))
 				default:
 					if err := visit(prev, append(path, ref)); err != nil {
 						n.err = fmt.Errorf("query %s: %w", prev, err)

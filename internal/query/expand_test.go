@@ -96,6 +96,12 @@ func TestExpandErrorsNameMacroAndPlace(t *testing.T) {
 			t.Errorf("Expand(%q) = %v; want %s", in, err, want)
 		}
 	}
+	deep := strings.Repeat("$__timeFrom(", 20_000) + "a" + strings.Repeat(")", 20_000)
+	for in, want := range map[string]string{deep: "brackets nested more than 5000 deep", deep[:12*21] + "a" + strings.Repeat(")", 21): "line 1, column 253: macros nested more than 20 deep"} {
+		if _, err := Expand(in, testScope()); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("Expand(%.80q...) = %.200v; want %s", in, err, want)
+		}
+	}
 	s := testScope()
 	s.Range = Range{}
 	if _, err := Expand("$__timeFilter", s); err == nil || !strings.Contains(err.Error(), "no time range") {

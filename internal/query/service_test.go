@@ -324,11 +324,14 @@ func TestBrokenChainsAreRefused(t *testing.T) {
 		queries []query.Query
 		want    string
 	}{
-		{[]query.Query{{RefID: "A", SQL: "SELECT * FROM $__source_prev(B)"}}, "$__source_prev(B): this request has no query B"},
-		{[]query.Query{{RefID: "A", SQL: "SELECT * FROM $__source_prev(A)"}}, "in a circle"},
+		{[]query.Query{{RefID: "A", SQL: "SELECT * FROM $__source_prev(B)"}}, "line 1, column 15: $__source_prev(B): this request has no query B"},
+		{[]query.Query{{RefID: "A", SQL: "SELECT *\nFROM $__source_prev(A)"}}, "line 2, column 6: $__source_prev(A): the queries A, A read each other in a circle"},
 		{[]query.Query{{RefID: "A", SQL: "FROM $__source_prev(B)"}, {RefID: "B", Hide: true, SQL: "FROM $__source_prev(A)"}}, "in a circle"},
 		{[]query.Query{{RefID: "A", SQL: "FROM $__source_prev(B)"}, {RefID: "B", Hide: true, SQL: "SELECT $__nosuch"}}, "query B: line 1, column 8: unknown macro $__nosuch"},
-		{[]query.Query{{SQL: "SELECT * FROM nosuch"}}, `there is no table "nosuch"; there are: flow_flat, flows`},
+		{[]query.Query{{SQL: "SELECT * FROM nosuch"}}, `line 1, column 15: there is no table "nosuch"; there are: flow_flat, flows`},
+		{[]query.Query{{SQL: "SELECT nosuch, 'x.csv'\nFROM flows, nosuch"}}, `line 2, column 13: there is no table "nosuch"`},
+		{[]query.Query{{SQL: "SELECT action\nFROM flows JOIN 'x.csv' USING (a)"}}, `line 2, column 17: there is no table "x.csv"`},
+		{[]query.Query{{RefID: "A", SQL: "FROM $__source_prev(B)"}, {RefID: "B", Hide: true, SQL: "FROM $__source,\n nosuch"}}, `line 2, column 2: query B: there is no table "nosuch"`},
 		{[]query.Query{{SQL: "SELECT nosuch FROM flows"}}, `"nosuch" not found`},
 		{[]query.Query{{SQL: "SELEC 1"}}, "syntax error"},
 		{[]query.Query{{SQL: "SELECT * FROM read_text('/etc/passwd')"}}, "read_text is not allowed"},

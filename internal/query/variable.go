@@ -94,6 +94,9 @@ func (s *Scope) inString(t lex.Token) (string, error) {
 		return t.Text, nil // E'' and $$ are as they stand
 	}
 	body := t.Text[1 : len(t.Text)-1]
+	if t.Text[0] != '`' && !strings.Contains(body, "$") && !strings.Contains(body, "[[") {
+		return t.Text, nil // nearly every one
+	}
 	found := false
 	var fault error
 	out := inText.ReplaceAllStringFunc(body, func(ref string) string {
