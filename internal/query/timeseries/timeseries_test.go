@@ -72,9 +72,8 @@ func TestWorkGrowsWithTheText(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			done := make(chan string, 1)
 			go func() {
-				text, err := Rewrite(sql, interval)
+				text, _ := Rewrite(sql, interval) // an error is as good
 				done <- text
-				t.Log(len(text), err)
 			}()
 			select {
 			case text := <-done:
