@@ -29,6 +29,7 @@ type Expansion struct {
 	Fill *Fill
 
 	prevAt map[string]int // where in user each of Prev stands first
+	destAt int            // and where Dest does
 
 	user  string // the text that it was made of
 	made  string // SQL as the macros left it
@@ -273,6 +274,6 @@ func (x *expander) dest(tokens []lex.Token, i int) (end int, err error) {
 			return 0, lex.At(x.text, pos, "$__dest: %q is not a name: want letters, digits and _ = . - /", d.Suffix)
 		}
 	}
-	x.out.Dest = &d
+	x.out.Dest, x.out.destAt = &d, pos
 	return end, nil
 }

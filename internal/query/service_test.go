@@ -367,6 +367,40 @@ func TestIntoWritesFileAndFeedsChain(t *testing.T) {
 	}
 }
 
+// TestTwoWritersOfOneNameAreRefused: the second one, and who reads it; one that does not run is none.
+func TestTwoWritersOfOneNameAreRefused(t *testing.T) {
+	s, l, _ := service(t, nil)
+	_, results := post(t, s, request(
+		query.Query{RefID: "A", SQL: "SELECT 1 AS a INTO $__dest(csv, x)"},
+		query.Query{RefID: "B", SQL: "SELECT 2 AS a\nINTO $__dest(csv, x)"},
+		query.Query{RefID: "C", SQL: "SELECT * FROM $__source_prev(B)"},
+		query.Query{RefID: "D", SQL: "SELECT 3 AS a INTO $__dest(json, x)"},
+		query.Query{RefID: "E", SQL: "SELECT 4 AS a INTO $__dest(json, x)", Hide: true},
+	))
+	got := []string{}
+	for _, r := range results {
+		e, _ := r["error"].(map[string]any)
+		got = append(got, fmt.Sprint(r["ref_id"], r["rows"], e["message"]))
+	}
+	want := []string{"A[[1]] <nil>", `B<nil>line 2, column 6: $__dest: query A writes "x.csv" already`, `C<nil>query B: line 2, column 6: $__dest: query A writes "x.csv" already`, "D[[3]] <nil>"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("results (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff(map[string]string{"x.csv": "a\n1\n", "x.json": "{\"a\":3}\n"}, l.copies); diff != "" {
+		t.Errorf("written (-want +got):\n%s", diff)
+	}
+}
+
+func TestColumnsOfAnotherQueryCanBeDescribed(t *testing.T) {
+	s, _, _ := service(t, nil)
+	for _, sql := range []string{"DESCRIBE $__source_prev(B)", "DESC $__source_prev(B)", "SUMMARIZE SELECT * FROM $__source_prev(B)", "SELECT column_name, column_type FROM (DESCRIBE $__source_prev(B))"} {
+		_, results := post(t, s, request(query.Query{RefID: "A", SQL: sql}, query.Query{RefID: "B", Hide: true, SQL: "SELECT 1 AS a"}))
+		if got := fmt.Sprint(results[0]["rows"], results[0]["error"]); !strings.HasPrefix(got, "[[a INTEGER") {
+			t.Errorf("%s = %s", sql, got)
+		}
+	}
+}
+
 func TestCacheIsNeverStale(t *testing.T) {
 	s, l, c := service(t, nil)
 	ask := func() string {
