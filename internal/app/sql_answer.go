@@ -14,9 +14,10 @@ import (
 	"strings"
 	"syscall"
 	"time"
-	"unicode/utf8"
+	"unicode"
 
 	"github.com/prometheus/common/model"
+	"golang.org/x/text/width"
 
 	"github.com/orielhq/oriel/internal/query"
 )
@@ -104,6 +105,22 @@ func (a *sqlAnswer) shown(column int, v any, null string, zone *time.Location) s
 	return cell(v, null, zone)
 }
 
+// cells is how many of a terminal's columns a text takes: two for a Chinese character
+// or an emoji, none for an accent that joins the letter before it.
+func cells(text string) int {
+	n := 0
+	for _, r := range text {
+		switch kind := width.LookupRune(r).Kind(); {
+		case unicode.In(r, unicode.Mn, unicode.Me, unicode.Cf):
+		case kind == width.EastAsianWide || kind == width.EastAsianFullwidth:
+			n += 2
+		default:
+			n++
+		}
+	}
+	return n
+}
+
 func (a *sqlAnswer) table(stdout, stderr io.Writer, zone *time.Location) error {
 	if len(a.Rows) == 0 {
 		_, _ = fmt.Fprintln(stderr, "sql: no rows")
@@ -113,13 +130,13 @@ func (a *sqlAnswer) table(stdout, stderr io.Writer, zone *time.Location) error {
 	wide := make([]int, len(a.Columns))
 	for i, c := range a.Columns {
 		lines[0] = append(lines[0], promqlClean(c.Name))
-		wide[i] = utf8.RuneCountInString(lines[0][i])
+		wide[i] = cells(lines[0][i])
 	}
 	for _, row := range a.Rows {
 		line := make([]string, len(row))
 		for i, v := range row {
 			line[i] = strings.ReplaceAll(a.shown(i, v, "-", zone), "\t", " ")
-			wide[i] = max(wide[i], utf8.RuneCountInString(line[i]))
+			wide[i] = max(wide[i], cells(line[i]))
 		}
 		lines = append(lines, line)
 	}
@@ -127,7 +144,7 @@ func (a *sqlAnswer) table(stdout, stderr io.Writer, zone *time.Location) error {
 	for _, line := range lines {
 		start := b.Len()
 		for i, text := range line {
-			pad := strings.Repeat(" ", wide[i]-utf8.RuneCountInString(text))
+			pad := strings.Repeat(" ", wide[i]-cells(text))
 			if kind := a.Columns[i].Kind; kind == query.Int || kind == query.Float {
 				text = pad + text
 			} else {
@@ -153,13 +170,14 @@ func (a *sqlAnswer) vertical(stdout, stderr io.Writer, zone *time.Location) erro
 	}
 	wide := 0
 	for _, c := range a.Columns {
-		wide = max(wide, utf8.RuneCountInString(promqlClean(c.Name)))
+		wide = max(wide, cells(promqlClean(c.Name)))
 	}
 	var b bytes.Buffer
 	for n, row := range a.Rows {
 		_, _ = fmt.Fprintf(&b, "row %d\n", n+1)
 		for i, v := range row {
-			_, _ = fmt.Fprintf(&b, "%*s  %s\n", wide, promqlClean(a.Columns[i].Name), a.shown(i, v, "-", zone))
+			name := promqlClean(a.Columns[i].Name)
+			_, _ = fmt.Fprintf(&b, "%s%s  %s\n", strings.Repeat(" ", wide-cells(name)), name, a.shown(i, v, "-", zone))
 		}
 	}
 	_, err := stdout.Write(b.Bytes())

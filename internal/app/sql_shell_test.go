@@ -20,6 +20,8 @@ func TestSQLKnowsShortFormsAndOutputs(t *testing.T) {
 		{[]string{"-o", "csv", "show tables;"}, "name,kind,columns,time_column\nflow_flat,view,35,start_time\nflows,table,57,start_time\n"},
 		{[]string{"-o", "csv", `SELECT count(*) AS n FROM (DESCRIBE flow_flat)`}, "n\n35\n"},
 		{[]string{"-o", "vertical", `SELECT 1 AS a, 'x' AS longer`}, "row 1\n     a  1\nlonger  x\n"},
+		{[]string{`SELECT '日本語' AS "é", 1 AS n UNION ALL SELECT 'e' || chr(769) || 'x', 2 ORDER BY n`}, "é       n\n日本語  1\ne\u0301x      2\n"},
+		{[]string{"-o", "vertical", `SELECT 1 AS a, 2 AS "日本"`}, "row 1\n   a  1\n日本  2\n"},
 		{[]string{"SELECT 5 AS n, 'b' AS t UNION ALL SELECT 12345, 'a' ORDER BY 1"}, "    n  t\n    5  b\n12345  a\n"},
 		{[]string{"-o", "sql", "--range", "1h", "--to", "2026-08-20T01:00:00Z", "SELECT 1 WHERE $__timeFrom < $__timeTo"}, "SELECT 1 WHERE TIMESTAMP '2026-08-20 00:00:00.000' < TIMESTAMP '2026-08-20 01:00:00.000'\n"},
 		{[]string{"--lake.dir", lake, "-o", "csv", "SELECT 1 AS a"}, "a\n1\n"},

@@ -21,7 +21,7 @@ type node struct {
 }
 
 // link sorts the queries of a request so that each comes after those it reads,
-// and marks those that must run: visible ones, ones that write, and what they read.
+// and marks those that must run: visible ones and what they read.
 func link(nodes map[string]*node) []*node {
 	var order []*node
 	state := map[string]int{} // 1: on the path, 2: done
@@ -36,9 +36,9 @@ func link(nodes map[string]*node) []*node {
 			for _, prev := range n.exp.Prev {
 				switch {
 				case nodes[prev] == nil:
-					n.err = fmt.Errorf("$__source_prev(%s): this request has no query %s", prev, prev)
+					n.err = lex.At(n.exp.user, n.exp.prevAt[prev], "$__source_prev(%s): this request has no query %s", prev, prev)
 				case state[prev] == 1:
-					n.err = fmt.Errorf("$__source_prev(%s): the queries %s read each other in a circle", prev, strings.Join(append(path, ref, prev), ", "))
+					n.err = lex.At(n.exp.user, n.exp.prevAt[prev], "$__source_prev(%s): the queries %s read each other in a circle", prev, strings.Join(append(path, ref, prev), ", "))
 				default:
 					if err := visit(prev, append(path, ref)); err != nil {
 						n.err = fmt.Errorf("query %s: %w", prev, err)
@@ -72,6 +72,29 @@ func link(nodes map[string]*node) []*node {
 		}
 	}
 	return order
+}
+
+// oneWriter refuses a query that would write what one before it in the order
+// writes, and those that read it: which rows stayed would be chance.
+func oneWriter(order []*node, nodes map[string]*node) {
+	writers := map[string]string{}
+	for _, n := range order {
+		if !n.needed || n.err != nil {
+			continue
+		}
+		for _, prev := range n.after {
+			if err := nodes[prev].err; err != nil {
+				n.err = fmt.Errorf("query %s: %w", prev, err)
+			}
+		}
+		if d := n.exp.Dest; n.err == nil && d != nil && d.Suffix != "" {
+			name := d.Suffix + "." + d.Format
+			if other, taken := writers[name]; taken {
+				n.err = lex.At(n.exp.user, n.exp.destAt, "$__dest: query %s writes %q already", other, name)
+			}
+			writers[name] = n.RefID
+		}
+	}
 }
 
 // shared tells whether a query's rows are kept in a file, as more than one reader wants them.
@@ -127,7 +150,7 @@ func withFirst(list, sql string) (string, error) {
 			return "WITH RECURSIVE " + list + ",\n" + lex.Text(tokens[r+1:]), nil
 		}
 		return "WITH " + list + ",\n" + lex.Text(tokens[i+1:]), nil
-	case tokens[i].Is("("):
+	case slices.ContainsFunc([]string{"(", "DESCRIBE", "DESC", "SUMMARIZE"}, tokens[i].Is): // WITH cannot stand before them
 		return "WITH " + list + "\nSELECT * FROM (\n" + sql + "\n)", nil
 	}
 	return "WITH " + list + "\n" + sql, nil

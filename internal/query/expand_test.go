@@ -58,6 +58,12 @@ func TestExpand(t *testing.T) {
 		{"ip = ${ip} AND n = $n AND ${n:sqlstring}", "ip = '10.0.0.1' AND n = 42 AND '42'"},
 		{"ip IN (${many}) OR ip IN ('${many}') OR ip IN (${none})", "ip IN ('a', 'o''b') OR ip IN ('a', 'o''b') OR ip IN (NULL)"},
 		{"FROM ${t:raw}", "FROM flows"},
+		{"regexp_matches(ip, '^${many:regex}$') AND ${ip:regex}", "regexp_matches(ip, '^(a|o''b)$') AND '10\\.0\\.0\\.1'"},
+		{"'${many:csv}' '${many:pipe}' ${many:pipe} '${many:text}' '${many:raw}'", "'a,o''b' 'a|o''b' 'a|o''b' 'a + o''b' 'a,o''b'"},
+		{"${many:json} '${none:json}' IN ('${many:singlequote}')", `'["a","o''b"]' '[]' IN ('a', 'o''b')`},
+		{"$__timeGroup(c, ${n}m)", "time_bucket(INTERVAL '2520000 milliseconds', CAST(c AS TIMESTAMP), TIMESTAMP '1970-01-01')"},
+		{"$__timeGroup(c, '${n}m')", "time_bucket(INTERVAL '2520000 milliseconds', CAST(c AS TIMESTAMP), TIMESTAMP '1970-01-01')"},
+		{"$__timeGroup(c, INTERVAL '${n} minutes')", "time_bucket(INTERVAL '2520000 milliseconds', CAST(c AS TIMESTAMP), TIMESTAMP '1970-01-01')"},
 		{"${__from} ${__to:date:seconds} '${__interval}' '${__from:date}'", "1787187723004 1787191323 '10m' '2026-08-20T01:02:03.004Z'"},
 		{"SELECT `vnic-id`", `SELECT "vnic-id"`},
 	} {
@@ -89,11 +95,19 @@ func TestExpandErrorsNameMacroAndPlace(t *testing.T) {
 		"$__dest":                              "line 1, column 1: $__dest: it stands only after INTO",
 		"a = '${nosuch}'":                      `line 1, column 5: unknown variable "nosuch"`,
 		"a = 'x${many}'":                       "line 1, column 5: variable ${many} has 2 values, inside a text only one can stand",
+		"a = '${n:nosuch}'":                    `line 1, column 5: variable ${n:nosuch}: format "nosuch" is not known; there are: csv, json, pipe, raw, regex, singlequote, sqlstring, text`,
+		"$__timeGroup(c, ${many})":             "line 1, column 1: $__timeGroup: interval ${many}: want one value",
 		"  -- nothing":                         "line 1, column 1: the query is empty",
 		"$__timeFilterColumn($__nosuch, long)": "line 1, column 21: unknown macro $__nosuch",
 	} {
 		if _, err := Expand(in, testScope()); err == nil || err.Error() != want {
 			t.Errorf("Expand(%q) = %v; want %s", in, err, want)
+		}
+	}
+	deep := strings.Repeat("$__timeFrom(", 20_000) + "a" + strings.Repeat(")", 20_000)
+	for in, want := range map[string]string{deep: "brackets nested more than 5000 deep", deep[:12*21] + "a" + strings.Repeat(")", 21): "line 1, column 253: macros nested more than 20 deep"} {
+		if _, err := Expand(in, testScope()); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("Expand(%.80q...) = %.200v; want %s", in, err, want)
 		}
 	}
 	s := testScope()

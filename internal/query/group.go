@@ -115,7 +115,7 @@ func (g *group) prepare(ctx context.Context, n *node, a *Answer) (*input, error)
 	if a.shape, err = g.shapes.inspect(ctx, g.needs.Engine, sql); err != nil {
 		return nil, err
 	}
-	return g.choose(ctx, a.shape)
+	return g.choose(ctx, sql, a.shape)
 }
 
 // run executes a query and fills its result with rows.

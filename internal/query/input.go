@@ -21,7 +21,7 @@ type input struct {
 }
 
 // choose finds the tables of a query and the files that it needs of them.
-func (g *group) choose(ctx context.Context, shape *Shape) (*input, error) {
+func (g *group) choose(ctx context.Context, sql string, shape *Shape) (*input, error) {
 	want, times := map[string]Range{}, map[string]map[string]Range{}
 	var views []View
 	var add func(name string, r Range, columns map[string]Range, depth int) error
@@ -50,7 +50,7 @@ func (g *group) choose(ctx context.Context, shape *Shape) (*input, error) {
 	for _, ref := range shape.Tables {
 		t, ok := g.tables[ref.Table]
 		if !ok {
-			return nil, fmt.Errorf("there is no table %q; there are: %s", ref.Table, strings.Join(g.names(), ", "))
+			return nil, &EngineError{Msg: fmt.Sprintf("there is no table %q; there are: %s", ref.Table, strings.Join(g.names(), ", ")), Offset: tableAt(sql, ref.Table)}
 		}
 		if err := add(t.Name, t.filed(ref.Bounds), ref.Bounds, 0); err != nil {
 			return nil, err

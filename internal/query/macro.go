@@ -28,6 +28,9 @@ type Expansion struct {
 	Dest *Dest
 	Fill *Fill
 
+	prevAt map[string]int // where in user each of Prev stands first
+	destAt int            // and where Dest does
+
 	user  string // the text that it was made of
 	made  string // SQL as the macros left it
 	marks []mark
@@ -51,8 +54,10 @@ var (
 	destSuffix = regexp.MustCompile(`^[A-Za-z0-9_=.-]+(/[A-Za-z0-9_=.-]+)*$`)
 )
 
-// maxExpanded bounds what an expansion may grow to.
-const maxExpanded = 16 << 20
+const (
+	maxExpanded = 16 << 20 // bounds what an expansion may grow to
+	maxNested   = 21       // macros in macros, which most of them double
+)
 
 // Expand replaces macros and variables. They are found by tokens: in comments
 // nothing is replaced, in strings only variables are.
@@ -61,7 +66,7 @@ func Expand(sql string, s *Scope) (*Expansion, error) {
 	if err != nil {
 		return nil, err
 	}
-	x := &expander{Scope: s, text: sql, out: &Expansion{user: sql}}
+	x := &expander{Scope: s, text: sql, out: &Expansion{user: sql, prevAt: map[string]int{}}}
 	tokens = lex.Trim(tokens)
 	for len(tokens) > 0 && tokens[len(tokens)-1].Is(";") {
 		tokens = lex.Trim(tokens[:len(tokens)-1])
@@ -85,7 +90,9 @@ type expander struct {
 }
 
 func (x *expander) expand(tokens []lex.Token) (string, error) {
-	x.depth++
+	if x.depth++; x.depth > maxNested {
+		return "", lex.At(x.text, tokens[0].Pos, "macros nested more than %d deep", maxNested-1)
+	}
 	defer func() { x.depth-- }()
 	var b strings.Builder
 	for i := 0; i < len(tokens); i++ {
@@ -207,6 +214,7 @@ func (x *expander) macro(tokens []lex.Token, i int) (text string, end int, err e
 		}
 		if !slices.Contains(x.out.Prev, ref) {
 			x.out.Prev = append(x.out.Prev, ref)
+			x.out.prevAt[ref] = t.Pos
 		}
 		return quoteName(prevName(ref)), end, nil
 	case "$__source_test":
@@ -266,6 +274,6 @@ func (x *expander) dest(tokens []lex.Token, i int) (end int, err error) {
 			return 0, lex.At(x.text, pos, "$__dest: %q is not a name: want letters, digits and _ = . - /", d.Suffix)
 		}
 	}
-	x.out.Dest = &d
+	x.out.Dest, x.out.destAt = &d, pos
 	return end, nil
 }

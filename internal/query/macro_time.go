@@ -1,6 +1,8 @@
 package query
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
 	"regexp"
 	"strconv"
@@ -115,18 +117,28 @@ func (x *expander) timeGroup(column string, args [][]lex.Token) (string, error) 
 
 // interval reads the second argument of $__timeGroup.
 func (x *expander) interval(arg []lex.Token) (Interval, error) {
-	text := lex.Text(arg)
-	switch {
-	case len(arg) == 1 && strings.EqualFold(text, "$__interval"):
+	if len(arg) == 1 && strings.EqualFold(arg[0].Text, "$__interval") {
 		return Interval{Every: x.Interval}, nil
-	case len(arg) == 1 && arg[0].Kind == lex.Variable:
-		values, _, err := x.value(text)
-		if err != nil || len(values) != 1 {
-			return Interval{}, fmt.Errorf("interval %s: %w", text, err)
+	}
+	if len(arg) > 1 && arg[0].Is("INTERVAL") {
+		arg = lex.Trim(arg[1:])
+	}
+	var text string
+	for _, t := range arg {
+		switch t.Kind {
+		case lex.Variable: // it may be the number only, as in ${n}m
+			values, _, err := x.value(t.Text)
+			if err != nil || len(values) != 1 {
+				return Interval{}, fmt.Errorf("interval %s: %w", t.Text, cmp.Or(err, errors.New("want one value")))
+			}
+			t.Text = values[0]
+		case lex.String, lex.Quoted:
+			var err error
+			if t.Text, err = x.inString(t); err != nil {
+				return Interval{}, err
+			}
 		}
-		text = values[0]
-	case len(arg) > 1 && arg[0].Is("INTERVAL"):
-		text = lex.Text(lex.Trim(arg[1:]))
+		text += t.Text
 	}
 	return ParseInterval(strings.ReplaceAll(text, "'", ""))
 }

@@ -83,3 +83,26 @@ func (a *Answer) place(err error) error {
 	}
 	return err
 }
+
+// tableAt returns where a statement names a table first, or -1.
+func tableAt(sql, table string) int {
+	tokens, err := lex.Tokens(sql)
+	if err != nil {
+		return -1
+	}
+	for _, before := range [][]string{{"FROM", "JOIN", "TABLE", "DESCRIBE", "SUMMARIZE", "SHOW"}, {","}} { // of lists, what is in doubt comes last
+		for i, t := range tokens {
+			name := t.Unquote()
+			if t.Kind == lex.String {
+				name = strings.Trim(name, "'")
+			}
+			if name != table || t.Kind != lex.Name && t.Kind != lex.Quoted && t.Kind != lex.String {
+				continue
+			}
+			if p := lex.Prev(tokens, i); p >= 0 && slices.ContainsFunc(before, tokens[p].Is) {
+				return t.Pos
+			}
+		}
+	}
+	return -1
+}

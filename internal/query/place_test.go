@@ -65,6 +65,9 @@ func TestTenMegabytesOfSQL(t *testing.T) {
 		"many values":    "SELECT * FROM (VALUES " + strings.Repeat("(1),", size/400) + "(1))",
 		"macro brackets": strings.Repeat("$__timeFilterColumn(", size/200),
 		"variables":      strings.Repeat("${a}", size/40),
+		"lists":          "SELECT " + strings.Repeat("[[a", size/3),
+		"deep macros":    strings.Repeat("$__timeFilterColumn(", 4000) + strings.Repeat("a ", size/20) + strings.Repeat(")", 4000),
+		"a long series":  "SELECT TS_COUNT(a), " + strings.Repeat("a.", size/200) + "a",
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, results := post(t, s, request(query.Query{SQL: sql}))

@@ -128,7 +128,7 @@ func (s *Service) Do(ctx context.Context, req *Request) (answers []*Answer, done
 		n.exp, n.err = s.expand(q, req, span, every, g.source, g.tables)
 		g.nodes[q.RefID] = n
 	}
-	link(g.nodes)
+	oneWriter(link(g.nodes), g.nodes)
 	answers = g.start(ctx, req)
 	return answers, func() {
 		for _, a := range answers {

@@ -324,11 +324,14 @@ func TestBrokenChainsAreRefused(t *testing.T) {
 		queries []query.Query
 		want    string
 	}{
-		{[]query.Query{{RefID: "A", SQL: "SELECT * FROM $__source_prev(B)"}}, "$__source_prev(B): this request has no query B"},
-		{[]query.Query{{RefID: "A", SQL: "SELECT * FROM $__source_prev(A)"}}, "in a circle"},
+		{[]query.Query{{RefID: "A", SQL: "SELECT * FROM $__source_prev(B)"}}, "line 1, column 15: $__source_prev(B): this request has no query B"},
+		{[]query.Query{{RefID: "A", SQL: "SELECT *\nFROM $__source_prev(A)"}}, "line 2, column 6: $__source_prev(A): the queries A, A read each other in a circle"},
 		{[]query.Query{{RefID: "A", SQL: "FROM $__source_prev(B)"}, {RefID: "B", Hide: true, SQL: "FROM $__source_prev(A)"}}, "in a circle"},
 		{[]query.Query{{RefID: "A", SQL: "FROM $__source_prev(B)"}, {RefID: "B", Hide: true, SQL: "SELECT $__nosuch"}}, "query B: line 1, column 8: unknown macro $__nosuch"},
-		{[]query.Query{{SQL: "SELECT * FROM nosuch"}}, `there is no table "nosuch"; there are: flow_flat, flows`},
+		{[]query.Query{{SQL: "SELECT * FROM nosuch"}}, `line 1, column 15: there is no table "nosuch"; there are: flow_flat, flows`},
+		{[]query.Query{{SQL: "SELECT nosuch, 'x.csv'\nFROM flows, nosuch"}}, `line 2, column 13: there is no table "nosuch"`},
+		{[]query.Query{{SQL: "SELECT action\nFROM flows JOIN 'x.csv' USING (a)"}}, `line 2, column 17: there is no table "x.csv"`},
+		{[]query.Query{{RefID: "A", SQL: "FROM $__source_prev(B)"}, {RefID: "B", Hide: true, SQL: "FROM $__source,\n nosuch"}}, `line 2, column 2: query B: there is no table "nosuch"`},
 		{[]query.Query{{SQL: "SELECT nosuch FROM flows"}}, `"nosuch" not found`},
 		{[]query.Query{{SQL: "SELEC 1"}}, "syntax error"},
 		{[]query.Query{{SQL: "SELECT * FROM read_text('/etc/passwd')"}}, "read_text is not allowed"},
@@ -361,6 +364,40 @@ func TestIntoWritesFileAndFeedsChain(t *testing.T) {
 	}
 	if diff := cmp.Diff(map[string]string{"p3/x.csv": "action,n\naccepted,40\nrejected,20\n"}, l.copies); diff != "" {
 		t.Errorf("written (-want +got):\n%s", diff)
+	}
+}
+
+// TestTwoWritersOfOneNameAreRefused: the second one, and who reads it; one that does not run is none.
+func TestTwoWritersOfOneNameAreRefused(t *testing.T) {
+	s, l, _ := service(t, nil)
+	_, results := post(t, s, request(
+		query.Query{RefID: "A", SQL: "SELECT 1 AS a INTO $__dest(csv, x)"},
+		query.Query{RefID: "B", SQL: "SELECT 2 AS a\nINTO $__dest(csv, x)"},
+		query.Query{RefID: "C", SQL: "SELECT * FROM $__source_prev(B)"},
+		query.Query{RefID: "D", SQL: "SELECT 3 AS a INTO $__dest(json, x)"},
+		query.Query{RefID: "E", SQL: "SELECT 4 AS a INTO $__dest(json, x)", Hide: true},
+	))
+	got := []string{}
+	for _, r := range results {
+		e, _ := r["error"].(map[string]any)
+		got = append(got, fmt.Sprint(r["ref_id"], r["rows"], e["message"]))
+	}
+	want := []string{"A[[1]] <nil>", `B<nil>line 2, column 6: $__dest: query A writes "x.csv" already`, `C<nil>query B: line 2, column 6: $__dest: query A writes "x.csv" already`, "D[[3]] <nil>"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("results (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff(map[string]string{"x.csv": "a\n1\n", "x.json": "{\"a\":3}\n"}, l.copies); diff != "" {
+		t.Errorf("written (-want +got):\n%s", diff)
+	}
+}
+
+func TestColumnsOfAnotherQueryCanBeDescribed(t *testing.T) {
+	s, _, _ := service(t, nil)
+	for _, sql := range []string{"DESCRIBE $__source_prev(B)", "DESC $__source_prev(B)", "SUMMARIZE SELECT * FROM $__source_prev(B)", "SELECT column_name, column_type FROM (DESCRIBE $__source_prev(B))"} {
+		_, results := post(t, s, request(query.Query{RefID: "A", SQL: sql}, query.Query{RefID: "B", Hide: true, SQL: "SELECT 1 AS a"}))
+		if got := fmt.Sprint(results[0]["rows"], results[0]["error"]); !strings.HasPrefix(got, "[[a INTEGER") {
+			t.Errorf("%s = %s", sql, got)
+		}
 	}
 }
 

@@ -1,8 +1,10 @@
 package query
 
 import (
+	"encoding/json"
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -70,20 +72,49 @@ func (s *Scope) literal(ref string) (string, error) {
 		switch format {
 		case "raw", "csv", "text":
 			out = append(out, v)
-		case "", "singlequote", "sqlstring", "doublequote":
+		case "", quoting[0], quoting[1], quoting[2]:
 			if format == "" && notNumber == nil && strings.Trim(v, "0123456789.+-eE") == "" {
 				out = append(out, v)
 			} else {
 				out = append(out, quoteString(v))
 			}
-		default:
-			return "", fmt.Errorf("variable %s: format %q is not known", ref, format)
+		default: // one text of all values
+			text, err := together(ref, format, values)
+			return quoteString(text), err
 		}
 	}
 	if len(out) == 0 {
 		return "NULL", nil
 	}
 	return strings.Join(out, ", "), nil
+}
+
+// quoting are the formats that make a text in quotes of each value.
+var quoting = [...]string{"singlequote", "sqlstring", "doublequote"}
+
+// together is the values of a variable as one text, by the formats of Grafana's that make one.
+func together(ref, format string, values []string) (string, error) {
+	switch format {
+	case "raw", "csv":
+		return strings.Join(values, ","), nil
+	case "text":
+		return strings.Join(values, " + "), nil
+	case "pipe":
+		return strings.Join(values, "|"), nil
+	case "regex":
+		quoted := make([]string, len(values))
+		for i, v := range values {
+			quoted[i] = regexp.QuoteMeta(v)
+		}
+		if len(quoted) == 1 {
+			return quoted[0], nil
+		}
+		return "(" + strings.Join(quoted, "|") + ")", nil
+	case "json":
+		text, err := json.Marshal(values)
+		return string(text), err
+	}
+	return "", fmt.Errorf("variable %s: format %q is not known; there are: csv, json, pipe, raw, regex, singlequote, sqlstring, text", ref, format)
 }
 
 // inString puts variables into a string, or into a name in double quotes,
@@ -94,6 +125,9 @@ func (s *Scope) inString(t lex.Token) (string, error) {
 		return t.Text, nil // E'' and $$ are as they stand
 	}
 	body := t.Text[1 : len(t.Text)-1]
+	if t.Text[0] != '`' && !strings.Contains(body, "$") && !strings.Contains(body, "[[") {
+		return t.Text, nil // nearly every one
+	}
 	found := false
 	var fault error
 	out := inText.ReplaceAllStringFunc(body, func(ref string) string {
@@ -102,7 +136,12 @@ func (s *Scope) inString(t lex.Token) (string, error) {
 				return ref
 			}
 		}
-		values, _, err := s.value(ref)
+		values, format, err := s.value(ref)
+		if err == nil && format != "" && format != "raw" && !slices.Contains(quoting[:], format) || format == "raw" && len(values) > 1 {
+			var text string
+			text, err = together(ref, format, values)
+			values = []string{text}
+		}
 		switch {
 		case err != nil:
 			fault = err

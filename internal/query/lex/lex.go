@@ -5,6 +5,7 @@ package lex
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 )
@@ -66,7 +67,12 @@ func At(text string, pos int, format string, args ...any) error {
 	return &Error{Line: line, Column: column, Msg: fmt.Sprintf(format, args...)}
 }
 
-// Tokens cuts the text. A string, name or comment that does not end is an error.
+// maxDepth bounds brackets in brackets: both engines' parsers give up at some
+// thousands, and nobody writes so many.
+const maxDepth = 5000
+
+// Tokens cuts the text. A string, name or comment that does not end is an error,
+// and so are brackets nested too deeply.
 func Tokens(text string) ([]Token, error) {
 	if i := strings.IndexByte(text, 0); i >= 0 {
 		return nil, At(text, i, "a zero byte")
@@ -75,8 +81,19 @@ func Tokens(text string) ([]Token, error) {
 		return nil, At(text, firstInvalid(text), "not UTF-8")
 	}
 	var tokens []Token
+	depth := 0
 	for pos := 0; pos < len(text); {
 		kind, n, fault := next(text[pos:])
+		if kind == Other {
+			switch text[pos] {
+			case '(', '[', '{':
+				if depth++; depth > maxDepth {
+					fault = "brackets nested more than " + strconv.Itoa(maxDepth) + " deep"
+				}
+			case ')', ']', '}':
+				depth--
+			}
+		}
 		if fault != "" {
 			return nil, At(text, pos, "%s", fault)
 		}
@@ -117,10 +134,10 @@ func next(s string) (kind Kind, n int, fault string) {
 	case c == '$':
 		return dollar(s)
 	case strings.HasPrefix(s, "[["):
-		if m := span(s[2:], isWord); m > 0 {
-			if end := strings.Index(s, "]]"); end > 0 && strings.Trim(s[2:end], wordAndFormat) == "" {
-				return Variable, end + 2, ""
-			}
+		// Not a search for the end: many beginnings without one would cost the square of their number.
+		n := 2 + span(s[2:], func(c byte) bool { return isWord(c) && c < utf8.RuneSelf || c == '.' || c == ':' })
+		if n > 2 && isWord(s[2]) && strings.HasPrefix(s[n:], "]]") {
+			return Variable, n + 2, ""
 		}
 		return Other, 1, ""
 	case isDigit(c) || c == '.' && len(s) > 1 && isDigit(s[1]):

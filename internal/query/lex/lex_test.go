@@ -3,6 +3,7 @@ package lex
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -36,13 +37,14 @@ func TestTokensKnowTextFromNames(t *testing.T) {
 
 func TestFaultsHaveAPlace(t *testing.T) {
 	for in, want := range map[string]string{
-		"é\n 'x":   "line 2, column 2: a string that does not end",
-		"é \"x":    "line 1, column 3: a quoted name that does not end",
-		"a/* /**/": "line 1, column 2: a comment that does not end",
-		"$a$ x $b": "line 1, column 1: a string in dollar quotes that does not end",
-		"${}":      "line 1, column 1: ${ without a name and }",
-		"a\x00":    "line 1, column 2: a zero byte",
-		"a\xff":    "line 1, column 2: not UTF-8",
+		"é\n 'x":                    "line 2, column 2: a string that does not end",
+		"é \"x":                     "line 1, column 3: a quoted name that does not end",
+		"a/* /**/":                  "line 1, column 2: a comment that does not end",
+		"$a$ x $b":                  "line 1, column 1: a string in dollar quotes that does not end",
+		"${}":                       "line 1, column 1: ${ without a name and }",
+		"a\x00":                     "line 1, column 2: a zero byte",
+		"a\xff":                     "line 1, column 2: not UTF-8",
+		strings.Repeat("([{", 2000): "line 1, column 5001: brackets nested more than 5000 deep",
 	} {
 		if _, err := Tokens(in); err == nil || err.Error() != want {
 			t.Errorf("Tokens(%q) = %v; want %s", in, err, want)
@@ -69,4 +71,22 @@ func FuzzTokens(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestWorkGrowsWithTheText, and not with its square: a text of what could be the
+// beginning of something is cut as fast as any other.
+func TestWorkGrowsWithTheText(t *testing.T) {
+	for _, piece := range []string{"[[a", "[[a ", "[[a:", "$a", "$ ", "e'' ", "1e", "/ * ", "- ", "\r", ". "} {
+		text := strings.Repeat(piece, 2<<20/len(piece)) + "]]"
+		done := make(chan error, 1)
+		go func() {
+			_, err := Tokens(text)
+			done <- err
+		}()
+		select {
+		case <-done:
+		case <-time.After(30 * time.Second): // a second is enough
+			t.Fatalf("%q again and again: it does not end", piece)
+		}
+	}
 }

@@ -55,15 +55,21 @@ func (r *rewriter) withReference(t lex.Token, args [][]lex.Token) (function, [][
 
 // referred are the names, in lower case, of the columns that a TIME_SERIES_FORMAT
 // with a granularity or a start makes.
-func referred(tokens []lex.Token) []string {
+func referred(tokens []lex.Token, partners []int) []string {
 	var names []string
 	for i, t := range tokens {
 		open := lex.Next(tokens, i+1)
 		if !t.Is("TIME_SERIES_FORMAT") || open >= len(tokens) || !tokens[open].Is("(") {
 			continue
 		}
-		end := lex.Close(tokens, open)
-		if end < 0 || !slices.ContainsFunc(tokens[open:end], func(t lex.Token) bool { return t.Is("granularity") || t.Is("starttime") }) {
+		end, found := partners[open], false
+		for k := open + 1; k < end; k++ {
+			if partners[k] > k {
+				k = partners[k]
+			}
+			found = found || tokens[k].Is("granularity") || tokens[k].Is("starttime")
+		}
+		if !found {
 			continue
 		}
 		name := "time_series"

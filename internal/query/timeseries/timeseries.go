@@ -19,6 +19,9 @@ type Interval func(text string) (int64, error)
 // Rewrite returns sql without the dialect; other SQL it returns as it is. A
 // function that is not supported is an error that names it.
 func Rewrite(sql string, interval Interval) (string, error) {
+	if !mentioned(sql) {
+		return sql, nil
+	}
 	tokens, err := lex.Tokens(sql)
 	if err != nil {
 		return "", err
@@ -26,8 +29,20 @@ func Rewrite(sql string, interval Interval) (string, error) {
 	if !slices.ContainsFunc(tokens, ours) {
 		return sql, nil
 	}
-	r := &rewriter{text: sql, interval: interval, referred: referred(tokens)}
+	partners := brackets(tokens)
+	r := &rewriter{text: sql, interval: interval, referred: referred(tokens, partners), relations: relations(tokens, partners)}
 	return r.tokens(tokens)
+}
+
+// mentioned tells whether TS_ or TIME_ is anywhere in a text: of nearly all there
+// is no need to look closer.
+func mentioned(sql string) bool {
+	for i, c := range []byte(sql) {
+		if c == '_' && (i >= 2 && strings.EqualFold(sql[i-2:i], "TS") || i >= 4 && strings.EqualFold(sql[i-4:i], "TIME")) {
+			return true
+		}
+	}
+	return false
 }
 
 // ours tells whether a word belongs to the dialect.
@@ -43,9 +58,15 @@ type rewriter struct {
 	value    string // what TS_EXP_ID() stands for
 	depth    int
 	referred []string // columns of series that have a time reference system
+	// relations are by their place in the text: what is rewritten is always a stretch of its tokens.
+	relations map[int]relation
 }
 
-const maxDepth = 100
+const (
+	maxDepth = 100
+	maxText  = 16 << 20 // of a rewritten part
+	maxNames = 100      // of one TIME_SERIES_FORMAT
+)
 
 // tokens rewrites a part of the text.
 func (r *rewriter) tokens(tokens []lex.Token) (string, error) {
@@ -56,8 +77,11 @@ func (r *rewriter) tokens(tokens []lex.Token) (string, error) {
 	var b strings.Builder
 	for i := 0; i < len(tokens); i++ {
 		t := tokens[i]
-		if end, format := r.relation(tokens, i); format > 0 {
-			text, last, err := r.series(tokens, i, end, format)
+		if b.Len() > maxText {
+			return "", lex.At(r.text, t.Pos, "the query grows beyond %d bytes", maxText)
+		}
+		if rel, ok := r.relations[t.Pos]; ok && i+rel.format < len(tokens) {
+			text, last, err := r.series(tokens, i, i+rel.end, i+rel.format)
 			if err != nil {
 				return "", err
 			}
@@ -89,32 +113,63 @@ func (r *rewriter) tokens(tokens []lex.Token) (string, error) {
 	return b.String(), nil
 }
 
-// relation tells whether a relation begins at i that USING TIME_SERIES_FORMAT
-// follows: where it ends, and where that word is.
-func (r *rewriter) relation(tokens []lex.Token, i int) (end, format int) {
-	switch t := tokens[i]; {
-	case t.Is("("):
-		if end = lex.Close(tokens, i); end < 0 {
-			return 0, 0
+// relation is one that USING TIME_SERIES_FORMAT follows: how many tokens after its
+// first one it ends, and that word is.
+type relation struct{ end, format int }
+
+// relations finds them, by the place in the text where they begin.
+func relations(tokens []lex.Token, partners []int) map[int]relation {
+	found := map[int]relation{}
+	for i, t := range tokens {
+		if !t.Is("TIME_SERIES_FORMAT") {
+			continue
 		}
-	case t.Kind == lex.Name || t.Kind == lex.Quoted:
-		end = i
-		for end+2 < len(tokens) && tokens[end+1].Is(".") {
-			end += 2
+		using := lex.Prev(tokens, i)
+		end := lex.Prev(tokens, max(using, 0))
+		if end < 0 || !tokens[using].Is("USING") {
+			continue
 		}
-	default:
-		return 0, 0
+		from := end
+		switch {
+		case partners[end] >= 0 && tokens[partners[end]].Is("("):
+			from = partners[end]
+		case isName(tokens[end]):
+			for from > 1 && tokens[from-1].Is(".") && isName(tokens[from-2]) {
+				from -= 2
+			}
+		default:
+			continue
+		}
+		found[tokens[from].Pos] = relation{end - from, i - from}
 	}
-	using := lex.Next(tokens, end+1)
-	if using >= len(tokens) || !tokens[using].Is("USING") {
-		return 0, 0
-	}
-	format = lex.Next(tokens, using+1)
-	if format >= len(tokens) || !tokens[format].Is("TIME_SERIES_FORMAT") {
-		return 0, 0
-	}
-	return end, format
+	return found
 }
+
+// brackets returns for each bracket the index of its other half, and -1 for
+// one without, or any other token. Searching from each one would cost the
+// square of their number.
+func brackets(tokens []lex.Token) []int {
+	partners := make([]int, len(tokens))
+	var open []int
+	for i, t := range tokens {
+		partners[i] = -1
+		if t.Kind != lex.Other {
+			continue
+		}
+		switch t.Text {
+		case "(", "[", "{":
+			open = append(open, i)
+		case ")", "]", "}":
+			if n := len(open) - 1; n >= 0 {
+				partners[i], partners[open[n]] = open[n], i
+				open = open[:n]
+			}
+		}
+	}
+	return partners
+}
+
+func isName(t lex.Token) bool { return t.Kind == lex.Name || t.Kind == lex.Quoted }
 
 // series makes the sub-select with a series for each key of a relation.
 func (r *rewriter) series(tokens []lex.Token, from, to, format int) (text string, last int, err error) {
@@ -160,10 +215,12 @@ func (r *rewriter) series(tokens []lex.Token, from, to, format int) (text string
 		names = nil
 		for {
 			n := lex.Next(tokens, in+1)
-			if n >= len(tokens) || tokens[n].Kind != lex.Name && tokens[n].Kind != lex.Quoted {
+			if n >= len(tokens) || !isName(tokens[n]) {
 				return "", 0, lex.At(r.text, tokens[in].Pos, "TIME_SERIES_FORMAT ... IN needs a name")
 			}
-			names = append(names, tokens[n].Unquote())
+			if names = append(names, tokens[n].Unquote()); len(names) > maxNames {
+				return "", 0, lex.At(r.text, tokens[n].Pos, "TIME_SERIES_FORMAT ... IN: more than %d names", maxNames)
+			}
 			last = n
 			// "IN a, b" goes on with a name and then neither a bracket nor a dot.
 			in = lex.Next(tokens, n+1)

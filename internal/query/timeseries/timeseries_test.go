@@ -4,6 +4,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 )
 
 func interval(text string) (int64, error) {
@@ -54,4 +55,34 @@ func FuzzRewrite(f *testing.F) {
 			t.Errorf("Rewrite(%q) makes %d bytes", s, len(got))
 		}
 	})
+}
+
+// TestWorkGrowsWithTheText, and not with its square; and what is made of it is bounded.
+func TestWorkGrowsWithTheText(t *testing.T) {
+	const n = 300_000
+	explodes := strings.Repeat("TS_EXPLODE(", 14) + "x" + strings.Repeat(")", 14)
+	for name, sql := range map[string]string{
+		"brackets one after the other": "SELECT TS_COUNT(x), " + strings.Repeat("(", 4900) + strings.Repeat("(1),", n) + strings.Repeat(")", 4900),
+		"names of names":               "SELECT TS_COUNT(x), " + strings.Repeat("a.", n) + "a",
+		"formats in formats":           "SELECT " + strings.Repeat("TIME_SERIES_FORMAT(", 4900) + strings.Repeat("a ", n),
+		"relations of names":           "SELECT TS_COUNT(x) FROM " + strings.Repeat("a.a USING ", n/10),
+		"many large ones":              "SELECT " + strings.Repeat(explodes+", ", 5000) + "1",
+		"many series":                  "SELECT ts FROM a USING TIME_SERIES_FORMAT(timetick='t', value='v') IN " + strings.Repeat("a, ", n) + "a",
+	} {
+		t.Run(name, func(t *testing.T) {
+			done := make(chan string, 1)
+			go func() {
+				text, _ := Rewrite(sql, interval) // an error is as good
+				done <- text
+			}()
+			select {
+			case text := <-done:
+				if len(text) > 2*maxText {
+					t.Errorf("%d bytes were made of %d", len(text), len(sql))
+				}
+			case <-time.After(30 * time.Second): // some tenths are enough
+				t.Fatal("it does not end")
+			}
+		})
+	}
 }
