@@ -1,6 +1,7 @@
 package columnar
 
 import (
+	"slices"
 	"time"
 	"unsafe"
 
@@ -123,7 +124,7 @@ func (c *column) take(rows []unsafe.Pointer, group int) {
 		takeNumbers[uint8](c, rows)
 	case millis, micros, nanos:
 		for _, r := range rows {
-			c.number(c.instant((*time.Time)(unsafe.Add(r, c.offset))), false)
+			c.put(c.instant((*time.Time)(unsafe.Add(r, c.offset))))
 		}
 	}
 }
@@ -141,8 +142,7 @@ func (c *column) instant(t *time.Time) int64 {
 
 // takeNumbers adds numbers, or numbers that are pointed to, or lists of numbers.
 func takeNumbers[N int64 | int32 | uint64 | uint32 | uint16 | uint8](c *column, rows []unsafe.Pointer) {
-	switch {
-	case c.list:
+	if c.list {
 		for _, r := range rows {
 			list := *(*[]N)(unsafe.Add(r, c.offset))
 			c.begin(len(list))
@@ -150,26 +150,47 @@ func takeNumbers[N int64 | int32 | uint64 | uint32 | uint16 | uint8](c *column, 
 				c.put(int64(v))
 			}
 		}
+		return
+	}
+	// Most columns have a value in all rows or in none: only of the others each level is told.
+	var scratch [chunk]int64
+	values := scratch[:0]
+	switch {
 	case c.pointer:
 		for _, r := range rows {
 			if p := *(**N)(unsafe.Add(r, c.offset)); p != nil {
-				c.number(int64(*p), false)
-			} else {
-				c.number(0, true)
+				values = append(values, int64(*p))
 			}
 		}
-	case c.optional || c.form == format.RLEDictionary:
+	case c.optional:
 		for _, r := range rows {
-			v := *(*N)(unsafe.Add(r, c.offset))
-			c.number(int64(v), c.optional && v == 0)
+			if v := *(*N)(unsafe.Add(r, c.offset)); v != 0 {
+				values = append(values, int64(v))
+			}
 		}
 	default:
 		for _, r := range rows {
-			v := int64(*(*N)(unsafe.Add(r, c.offset)))
-			c.numbers = append(c.numbers, v)
-			c.low, c.high = min(c.low, v^c.bias), max(c.high, v^c.bias)
+			values = append(values, int64(*(*N)(unsafe.Add(r, c.offset))))
 		}
 	}
+	switch missing := len(rows) - len(values); {
+	case !c.optional:
+	case missing == 0:
+		c.levels = fill(c.levels, 1, len(rows))
+	case len(values) == 0:
+		c.levels = fill(c.levels, 0, len(rows))
+		c.nulls += missing
+	default:
+		c.nulls += missing
+		for _, r := range rows {
+			here := byte(0)
+			if at := unsafe.Add(r, c.offset); c.pointer && *(**N)(at) != nil || !c.pointer && *(*N)(at) != 0 {
+				here = 1
+			}
+			c.levels = append(c.levels, here)
+		}
+	}
+	c.putAll(values)
 }
 
 // room sees that n more fit, and makes it for all at once.
@@ -194,62 +215,77 @@ func (c *column) begin(n int) {
 	}
 }
 
-func (c *column) number(v int64, null bool) {
-	if null {
-		c.nulls++
-		c.levels = append(c.levels, 0)
-		return
+// fill adds n times the same.
+func fill[E byte | int32](s []E, v E, n int) []E {
+	at := len(s)
+	s = slices.Grow(s, n)[:at+n]
+	for i := range s[at:] {
+		s[at+i] = v
 	}
-	if c.optional {
-		c.levels = append(c.levels, 1)
-	}
-	c.put(v)
+	return s
 }
 
-// put adds a value.
-func (c *column) put(v int64) {
+// putAll adds values.
+func (c *column) putAll(values []int64) {
 	if c.form != format.RLEDictionary {
-		c.numbers = append(c.numbers, v)
-		c.low, c.high = min(c.low, v^c.bias), max(c.high, v^c.bias)
+		c.numbers = append(c.numbers, values...)
+		low, high := c.low, c.high
+		for _, v := range values {
+			low, high = min(low, v^c.bias), max(high, v^c.bias)
+		}
+		c.low, c.high = low, high
 		return
 	}
 	d := &c.ints
-	if v != d.last || len(d.values) == 0 {
-		d.last, d.lastAt = v, d.find(v)
+	for _, v := range values {
+		if v != d.last || len(d.values) == 0 {
+			d.last, d.lastAt = v, d.find(v)
+		}
+		c.index = append(c.index, d.lastAt)
 	}
-	c.index = append(c.index, d.lastAt)
 }
 
+// put adds a value.
+func (c *column) put(v int64) { c.putAll([]int64{v}) }
+
 func (c *column) takeTexts(rows []unsafe.Pointer) {
-	for _, r := range rows {
-		if c.list {
+	if c.list {
+		for _, r := range rows {
 			list := *(*[]string)(unsafe.Add(r, c.offset))
 			c.begin(len(list))
 			for _, s := range list {
-				c.putText(s)
+				c.putText(s, 1)
 			}
-			continue
 		}
-		s := *(*string)(unsafe.Add(r, c.offset))
+		return
+	}
+	for i := 0; i < len(rows); {
+		s, first := *(*string)(unsafe.Add(rows[i], c.offset)), i
+		for i++; i < len(rows) && same(*(*string)(unsafe.Add(rows[i], c.offset)), s); i++ {
+		}
 		if c.optional {
 			if s == "" {
-				c.nulls++
-				c.levels = append(c.levels, 0)
+				c.nulls += i - first
+				c.levels = fill(c.levels, 0, i-first)
 				continue
 			}
-			c.levels = append(c.levels, 1)
+			c.levels = fill(c.levels, 1, i-first)
 		}
-		c.putText(s)
+		c.putText(s, i-first)
 	}
 }
 
-func (c *column) putText(s string) {
+// putText adds n times the same text.
+func (c *column) putText(s string, n int) {
 	if c.bare > 0 {
-		c.plain = append(c.plain, s)
+		for range n {
+			c.plain = append(c.plain, s)
+		}
 		return
 	}
-	c.index = append(c.index, c.texts.place(s))
-	if c.free && len(c.index) == judged && c.unlike() {
+	before := len(c.index)
+	c.index = fill(c.index, c.texts.place(s), n)
+	if c.free && before < judged && len(c.index) >= judged && c.unlike() {
 		c.bare = bareGroups
 		for _, at := range c.index {
 			c.plain = append(c.plain, c.texts.values[at])
