@@ -11,8 +11,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
-	"syscall"
 	"time"
 )
 
@@ -25,9 +23,10 @@ const (
 
 // tunnelPair is a guardian and a gateway of one make.
 type tunnelPair struct {
-	name  string
-	addr  string // where the guardian listens
-	procs []*process
+	name    string
+	program string // of ours
+	addr    string // where the guardian listens
+	procs   []*process
 
 	figures []tunnelFigures // of each round
 }
@@ -53,7 +52,9 @@ func tunnels(t tools) error {
 		return err
 	}
 	defer func() { _ = back.Close() }()
-	go sink(back)
+	if err := sink(back.(*net.TCPListener)); err != nil {
+		return err
+	}
 	// One bundle of certificate and key, as haproxy wants it.
 	for _, name := range []string{"s", "g"} {
 		crt, err := os.ReadFile(filepath.Join(dir, name+".crt"))
@@ -69,22 +70,32 @@ func tunnels(t tools) error {
 		}
 	}
 	pairs := []*tunnelPair{{name: "stunnel"}, {name: "oriel"}, {name: "oriel-x25519"}}
+	if before := os.Getenv("ORIEL_BENCH_BEFORE"); before != "" { // another build of ours
+		pairs = append(pairs, &tunnelPair{name: "before", program: before}, &tunnelPair{name: "before-x25519", program: before})
+	}
 	if _, err := exec.LookPath("haproxy"); err == nil {
 		pairs = append(pairs, &tunnelPair{name: "haproxy"})
 	}
+	pairs = append(pairs, &tunnelPair{name: "direct"}) // what the generator, the sink and the kernel can do without a tunnel
 	for _, p := range pairs {
+		if p.program == "" {
+			p.program = t.oriel
+		}
 		if err := p.start(t, stunnel, dir, back.Addr().String()); err != nil {
 			return err
 		}
 		defer p.stop()
 	}
+	load := []string{loads()}
 	for range tunnelRounds { // in turn, seconds apart: the ratio of a round is what counts on a busy machine
 		for _, p := range pairs {
 			if err := p.round(); err != nil {
 				return fmt.Errorf("%s: %w", p.name, err)
 			}
 		}
+		load = append(load, loads())
 	}
+	fmt.Println("load before and after each round:", strings.Join(load, " "))
 	// Rates are of the machine as a whole, and it may have other work; CPU is the pair's own. "less" is how many times less of it than stunnel.
 	fmt.Printf("%-13s %9s %6s %9s %5s %9s %6s %9s %5s %9s %6s %9s %5s\n", "tunnel", "MB/s", "ratio", "CPU-s/GB", "less",
 		"MB/s x4", "ratio", "CPU-s/GB", "less", "conn/s", "ratio", "CPU-ms", "less")
@@ -112,6 +123,9 @@ func tunnels(t tools) error {
 	}
 	fmt.Println()
 	for _, p := range pairs {
+		if len(p.procs) == 0 {
+			continue
+		}
 		memory, err := p.idle()
 		if err != nil {
 			return fmt.Errorf("%s: %w", p.name, err)
@@ -145,51 +159,22 @@ func (p *tunnelPair) round() error {
 			wg.Wait()
 			return errors.Join(errs...)
 		}),
-		measure(2, tunnelCalls, tunnelCalls/1e3, p.calls),
+		measure(2, tunnelCalls, tunnelCalls/1e3, func() error { return callMany(p.addr, tunnelCalls, 8) }),
 	)
 	p.figures = append(p.figures, f)
 	return err
 }
 
+// loads is the load average of the last minute.
+func loads() string {
+	b, _ := os.ReadFile("/proc/loadavg")
+	one, _, _ := strings.Cut(string(b), " ")
+	return one
+}
+
 func median(list []float64) float64 {
 	slices.Sort(list)
 	return list[len(list)/2]
-}
-
-// sink answers the first byte of a connection with itself, and swallows the rest.
-func sink(l net.Listener) {
-	for {
-		c, err := l.Accept()
-		if err != nil {
-			return
-		}
-		go func() {
-			defer func() { _ = c.Close() }()
-			one := make([]byte, 1)
-			if _, err := io.ReadFull(c, one); err != nil {
-				return
-			}
-			_, _ = c.Write(one)
-			swallow(c.(*net.TCPConn))
-			_, _ = c.Write(one)
-		}()
-	}
-}
-
-// swallow has the kernel throw away what comes, so that the sink takes as little as it can of the cores that it shares with the tunnels.
-func swallow(c *net.TCPConn) {
-	rc, err := c.SyscallConn()
-	if err != nil {
-		return
-	}
-	room := make([]byte, 1<<20) // nothing is written to it
-	for ended := false; !ended && err == nil; {
-		err = rc.Read(func(fd uintptr) bool {
-			n, _, err := syscall.Recvfrom(int(fd), room, syscall.MSG_TRUNC|syscall.MSG_DONTWAIT)
-			ended = n == 0 || err != nil && !errors.Is(err, syscall.EAGAIN)
-			return !errors.Is(err, syscall.EAGAIN)
-		})
-	}
 }
 
 func freePort() (string, error) {
@@ -201,6 +186,10 @@ func freePort() (string, error) {
 }
 
 func (p *tunnelPair) start(t tools, stunnel, dir, back string) error {
+	if p.name == "direct" {
+		p.addr = back
+		return nil
+	}
 	far, err := freePort()
 	if err != nil {
 		return err
@@ -210,8 +199,8 @@ func (p *tunnelPair) start(t tools, stunnel, dir, back string) error {
 	}
 	var commands [][]string
 	switch p.name {
-	case "oriel", "oriel-x25519":
-		tls := "cert_file: %[1]s/%[2]s.crt, key_file: %[1]s/%[2]s.key, ca_file: %[1]s/ca/bundle.pem, max_connections: 5000, post_quantum: " + fmt.Sprint(p.name == "oriel")
+	case "oriel", "oriel-x25519", "before", "before-x25519":
+		tls := "cert_file: %[1]s/%[2]s.crt, key_file: %[1]s/%[2]s.key, ca_file: %[1]s/ca/bundle.pem, max_connections: 5000, post_quantum: " + fmt.Sprint(!strings.HasSuffix(p.name, "x25519"))
 		text := fmt.Sprintf("tunnels:\n  guardians:\n  - {name: t, listen: '%s', targets: ['%s'], server_name: localhost, %s}\n  gateways:\n  - {name: t, listen: '%s', targets: ['%s'], allow: [{o: acme}], %s}\n",
 			p.addr, far, fmt.Sprintf(tls, dir, "g"), far, back, fmt.Sprintf(tls, dir, "s"))
 		file := filepath.Join(dir, p.name+".yml")
@@ -219,7 +208,7 @@ func (p *tunnelPair) start(t tools, stunnel, dir, back string) error {
 			return err
 		}
 		for _, role := range []string{"gateway", "guardian"} {
-			commands = append(commands, []string{t.oriel, "tunnel", role, "--config.file", file, "--web.listen-address", "127.0.0.1:0"})
+			commands = append(commands, []string{p.program, "tunnel", role, "--config.file", file, "--web.listen-address", "127.0.0.1:0"})
 		}
 	case "haproxy":
 		file := filepath.Join(dir, "haproxy.cfg")
@@ -310,29 +299,6 @@ func (p *tunnelPair) bulk(size int) error {
 	_ = c.(*net.TCPConn).CloseWrite()
 	_, err = io.ReadFull(c, block[:1])
 	return err
-}
-
-func (p *tunnelPair) calls() error {
-	var wg sync.WaitGroup
-	var left, failed atomic.Int64
-	left.Store(tunnelCalls)
-	for range 8 {
-		wg.Go(func() {
-			for left.Add(-1) >= 0 {
-				c, err := p.call()
-				if err != nil {
-					failed.Add(1)
-					continue
-				}
-				_ = c.Close()
-			}
-		})
-	}
-	wg.Wait()
-	if n := failed.Load(); n > 0 {
-		return fmt.Errorf("%d of %d connections failed", n, tunnelCalls)
-	}
-	return nil
 }
 
 // idle is the memory per connection, in kB, both ends together.

@@ -30,11 +30,16 @@ var (
 	lent  atomic.Int64 // of the large ones
 )
 
-func borrow() []byte {
-	if lent.Add(1) <= maxLent {
-		return large.Get().(*[blockSize]byte)[:]
+// borrow lends a block: of one record, unless much is to be carried. What is
+// lent is little for a handshake or a message: the collector empties the pools,
+// and making and clearing a large block takes longer than many a connection lasts.
+func borrow(much bool) []byte {
+	if much {
+		if lent.Add(1) <= maxLent {
+			return large.Get().(*[blockSize]byte)[:]
+		}
+		lent.Add(-1)
 	}
-	lent.Add(-1)
 	return small.Get().(*[smallSize]byte)[:]
 }
 

@@ -86,7 +86,8 @@ func (t *tunnel) encrypt(c *conn, direction int, dst, src net.Conn) error {
 		t.carried(c, direction, in.n)
 		var err error
 		if w, ok := under(dst); ok && in.n > recordSize {
-			err = w.together(write)
+			w.collect(true)
+			err = errors.Join(write(), w.scatter())
 		} else {
 			err = write()
 		}
@@ -113,7 +114,7 @@ func (t *tunnel) decrypt(c *conn, direction int, dst net.Conn, src *tls.Conn) er
 	for {
 		n, err := src.Read(first[:])
 		if n > 0 {
-			b := plainOf(borrow())
+			b := plainOf(borrow(w.n > w.r)) // much, if more than one record is here
 			n = copy(b, first[:n])
 			w.hold = true
 			for err == nil && n < len(b) {

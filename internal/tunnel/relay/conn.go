@@ -156,10 +156,17 @@ func release(c net.Conn) {
 
 // bringIn is a gateway's way: handshake, authorisation, place, target, and the byte that says so.
 func (t *tunnel) bringIn(ctx context.Context, c *conn, tr *trusted, in net.Conn) (err error) {
-	outer := tls.Server(newWire(in), tr.server)
+	w := newWire(in)
+	w.early = true
+	w.collect(false) // the ticket, which nobody waits for, goes with the word: one packet, and the guardian wakes up once
+	outer := tls.Server(w, tr.server)
 	defer func() {
+		w.early = false
+		if serr := w.scatter(); err == nil {
+			err = serr
+		}
 		if err != nil {
-			release(outer)
+			w.release()
 		}
 	}()
 	hs, cancel := context.WithTimeout(ctx, t.cfg.Handshake.Std())
@@ -178,12 +185,18 @@ func (t *tunnel) bringIn(ctx context.Context, c *conn, tr *trusted, in net.Conn)
 		c.company = c.state.PeerCertificates[0].Subject.Organization[0]
 	}
 	ours := c.state.NegotiatedProtocol == alpn
+	if !ours { // it may wait for the end of the handshake
+		if err := w.scatter(); err != nil {
+			return err
+		}
+	}
 	say := func(b byte) error {
 		if !ours {
 			return nil
 		}
 		_ = outer.SetWriteDeadline(time.Now().Add(t.cfg.Handshake.Std()))
 		_, err := outer.Write([]byte{b})
+		err = errors.Join(err, w.scatter())
 		_ = outer.SetWriteDeadline(time.Time{})
 		return err
 	}

@@ -3,8 +3,12 @@ package relay
 import (
 	"bytes"
 	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"testing"
 	"time"
 
@@ -61,4 +65,22 @@ func TestOversizedFrames(t *testing.T) {
 		n := gw.tunnels[0].pending.Load() + gw.tunnels[1].pending.Load()
 		return n == 0, fmt.Sprint(n, " are pending")
 	})
+}
+
+// TestDetail: a certificate that came without its chain is said to.
+func TestDetail(t *testing.T) {
+	leaf := &x509.Certificate{Issuer: pkix.Name{CommonName: "issuing\n1"}}
+	for _, tt := range []struct {
+		err  error
+		want string
+	}{
+		{&tls.CertificateVerificationError{UnverifiedCertificates: []*x509.Certificate{leaf}, Err: x509.UnknownAuthorityError{Cert: leaf}}, `; it came without its issuer's, "issuing\n1"`},
+		{&tls.CertificateVerificationError{UnverifiedCertificates: []*x509.Certificate{leaf, leaf}, Err: x509.UnknownAuthorityError{Cert: leaf}}, "unknown authority"},
+		{&tls.CertificateVerificationError{UnverifiedCertificates: []*x509.Certificate{leaf}, Err: x509.CertificateInvalidError{Cert: leaf, Reason: x509.Expired}}, "is not yet valid: "},
+		{errors.New(strings.Repeat("x", 500)), strings.Repeat("x", 200)},
+	} {
+		if got := detail(tt.err); !strings.HasSuffix(got, tt.want) || len(got) > 200 {
+			t.Errorf("%q does not end with %q", got, tt.want)
+		}
+	}
 }

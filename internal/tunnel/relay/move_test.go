@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/orielhq/oriel/internal/conf"
 	"github.com/orielhq/oriel/internal/proctest"
@@ -104,5 +105,42 @@ func TestReloadRefusesNobody(t *testing.T) {
 			}
 			end()
 		})
+	}
+}
+
+// TestLateRun: who comes to run only when an heir has taken its tunnels starts nothing in their place.
+func TestLateRun(t *testing.T) {
+	l := newLab(t)
+	gw := start(t, nil, []Tunnel{l.gateway(echo(t))})
+	build := func(before *Relay) *Relay {
+		c := Default()
+		c.Guardians = []Tunnel{l.tunnel("gu", "g", gw.Addr("gw"))}
+		r, err := New(c, slog.New(slog.DiscardHandler))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if before != nil {
+			r.Inherit(before)
+		}
+		if err := r.Open(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		return r
+	}
+	first := build(nil)
+	end := proctest.Run(t, first.Run)
+	proctest.Eventually(t, 10*time.Second, func() (bool, string) {
+		first.mu.Lock()
+		defer first.mu.Unlock()
+		return first.tunnels[0].running, "the first does not run"
+	})
+	second := build(first)
+	third := build(second)
+	end()
+	proctest.Run(t, second.Run)()
+	proctest.Run(t, third.Run)
+	c := dial(t, third.Addr("gu"))
+	if got, err := ask(c, "hello"); got != "hello" {
+		t.Errorf("%q, %v", got, err)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"os"
@@ -93,6 +94,17 @@ func ofClient(err error) string {
 		return "server_cert_rejected"
 	}
 	return r
+}
+
+// detail is the text of an error. Who sends a certificate alone, as openssl s_client does unless told otherwise, has most
+// likely forgotten its chain; the error only says that the authority is not known.
+func detail(err error) string {
+	text := err.Error()
+	e, ok := errors.AsType[*tls.CertificateVerificationError](err)
+	if _, unknown := errors.AsType[x509.UnknownAuthorityError](err); ok && unknown && len(e.UnverifiedCertificates) == 1 {
+		text += fmt.Sprintf("; it came without its issuer's, %q", e.UnverifiedCertificates[0].Issuer.CommonName)
+	}
+	return text[:min(len(text), 200)]
 }
 
 // codes are what a gateway says with the acceptance byte, and what a guardian understands.

@@ -185,7 +185,7 @@ func (r *Relay) Open(ctx context.Context) error {
 func (r *Relay) Run(ctx context.Context) error {
 	r.mu.Lock()
 	for _, t := range r.tunnels {
-		if !t.running {
+		if !t.running && t.listener != nil { // else an heir has taken the tunnel that was here, before we came to run
 			t.start(ctx, r.cfg.Reload.Std())
 		}
 	}

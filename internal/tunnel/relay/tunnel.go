@@ -160,7 +160,7 @@ func (t *tunnel) refuse(reason string, err error) {
 	reason = known(reason)
 	r := &Refusal{Time: time.Now().UTC(), Reason: reason}
 	if err != nil {
-		r.Detail = err.Error()[:min(len(err.Error()), 200)]
+		r.Detail = detail(err)
 	}
 	t.mu.Lock()
 	t.refused[reason]++

@@ -30,6 +30,7 @@ type reader struct {
 	plain bool            // not TLS
 	b     []byte          // nil when empty
 	r, n  int             // what is unread of b
+	busy  bool            // more was there than a small block takes
 	err   error           // of the last read
 	ready func(fd uintptr) bool
 }
@@ -46,6 +47,7 @@ func (s *reader) init(c net.Conn, plain bool) {
 func (s *reader) try(fd uintptr) bool {
 	s.borrow()
 	for {
+		room := len(s.b) - s.n
 		n, err := readSocket(fd, s.b[s.n:])
 		switch {
 		case errors.Is(err, syscall.EINTR):
@@ -61,6 +63,7 @@ func (s *reader) try(fd uintptr) bool {
 			s.err = io.EOF
 		default:
 			s.n += n
+			s.busy = n == room || s.n > smallSize
 		}
 		return true
 	}
@@ -68,8 +71,14 @@ func (s *reader) try(fd uintptr) bool {
 
 // fill waits for something to read and reads it, behind what is unread.
 func (s *reader) fill() error {
-	if s.r > 0 && s.b != nil {
-		s.n, s.r = copy(s.b, s.b[s.r:s.n]), 0
+	if s.b != nil {
+		from := s.b
+		if s.busy && cap(from) < blockSize {
+			s.b = nil
+			s.borrow()
+			defer giveBack(from)
+		}
+		s.n, s.r = copy(s.b, from[s.r:s.n]), 0
 	}
 	if s.rc == nil {
 		s.borrow()
@@ -88,7 +97,7 @@ func (s *reader) borrow() {
 	if s.b != nil {
 		return
 	}
-	if s.b = borrow(); s.plain {
+	if s.b = borrow(s.busy); s.plain {
 		s.b = plainOf(s.b)
 	}
 }
@@ -155,9 +164,12 @@ type wire struct {
 	left int  // bytes of the record begun that are not handed over
 	hold bool // do not wait: errLater if no whole record is here
 
+	early bool // one goroutine reads and writes: what is gathered is sent before a read that waits
+
 	mu     sync.Mutex // guards what follows: TLS may answer while reading
 	to     writer
 	gather bool
+	much   bool   // will be gathered
 	out    []byte // nil when nothing is gathered
 	filled int
 }
@@ -194,6 +206,11 @@ func (w *wire) Read(p []byte) (int, error) {
 		if w.hold {
 			return 0, errLater
 		}
+		if w.early { // the other end may wait for it
+			if err := w.flush(); err != nil {
+				return 0, err
+			}
+		}
 		switch err := w.fill(); {
 		case errors.Is(err, io.EOF):
 			w.release()
@@ -210,7 +227,7 @@ func (w *wire) Write(p []byte) (int, error) {
 	defer w.mu.Unlock()
 	if w.gather {
 		if w.out == nil {
-			w.out = borrow()
+			w.out = borrow(w.much)
 		}
 		if len(p) <= len(w.out)-w.filled {
 			w.filled += copy(w.out[w.filled:], p)
@@ -236,14 +253,24 @@ func (w *wire) flushLocked() error {
 	return err
 }
 
-// together runs write, whose records are sent in one piece.
-func (w *wire) together(write func() error) error {
+// flush sends what has been gathered.
+func (w *wire) flush() error {
 	w.mu.Lock()
-	w.gather = true
-	w.mu.Unlock()
-	err := write()
+	defer w.mu.Unlock()
+	return w.flushLocked()
+}
+
+// collect gathers what is written from now on, until scatter.
+func (w *wire) collect(much bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.gather, w.much = true, much
+}
+
+// scatter sends what has been gathered, and from now on everything at once.
+func (w *wire) scatter() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.gather = false
-	return errors.Join(err, w.flushLocked())
+	return w.flushLocked()
 }
