@@ -214,5 +214,6 @@ func fail(err error) *failure {
 		f.Msg, f.Offset, f.Engine = e.Msg, e.Offset, true
 	}
 	f.Memory = strings.HasPrefix(f.Msg, "Out of Memory")
+	f.Allocation = f.Memory && (strings.Contains(f.Msg, "bad allocation") || strings.Contains(f.Msg, "Allocation failure"))
 	return f
 }

@@ -66,6 +66,8 @@ type failure struct {
 	Offset int  // of a query.EngineError
 	Engine bool // it is one
 	Memory bool // there was not enough
+	// Allocation says that it was the kernel that refused, and not DuckDB's own limit.
+	Allocation bool
 }
 
 func (f *failure) error() error {
