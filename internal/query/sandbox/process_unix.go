@@ -56,7 +56,7 @@ func launch(ctx context.Context, cfg duckdb.Config) (*process, error) {
 		return nil, fmt.Errorf("start the SQL engine: %w", err)
 	}
 	p := &process{idle: make(chan net.Conn, 8), ended: make(chan struct{}), control: mine}
-	stdin := os.NewFile(uintptr(theirs), "engine") //nolint:gosec // a file descriptor
+	stdin := os.NewFile(uintptr(theirs), "engine")
 	// Nothing of the program's environment, which may hold secrets.
 	p.cmd = &exec.Cmd{Path: exe, Args: []string{os.Args[0], Argument}, Env: []string{marked + "=1", "GOTRACEBACK=single"}, Stdin: stdin, Stderr: &p.words, WaitDelay: time.Second}
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // ctrl-C is for the program
@@ -199,8 +199,8 @@ func pair() (mine *net.UnixConn, theirs int, err error) {
 }
 
 func connOf(fd int) (net.Conn, error) {
-	f := os.NewFile(uintptr(fd), "engine") //nolint:gosec // a file descriptor
-	c, err := net.FileConn(f)              // has its own
+	f := os.NewFile(uintptr(fd), "engine")
+	c, err := net.FileConn(f) // has its own
 	return c, errors.Join(err, f.Close())
 }
 

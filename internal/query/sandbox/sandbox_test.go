@@ -135,7 +135,7 @@ func TestAnswersAreThoseOfTheEngine(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer inside.Close() //nolint:errcheck // in memory
+	defer inside.Close()
 	for _, sql := range []string{
 		"SELECT * FROM (VALUES (1, 'a', 1.5, true, TIMESTAMP '2026-01-02 03:04:05.678901', NULL), (-9223372036854775808, '', 'nan'::DOUBLE, false, TIMESTAMP '1677-09-21 00:12:44', [1])) t",
 		"SELECT DATE '0001-01-01', DATE '9999-12-31', TIME '01:02:03', INTERVAL 1 DAY, {'a': 1}, 1::HUGEINT, 'infinity'::TIMESTAMP",

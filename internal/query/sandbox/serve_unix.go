@@ -57,7 +57,7 @@ func Serve(ctx context.Context, ready func()) error {
 	for {
 		c, err := receive(control)
 		if err != nil {
-			return nil // the program has ended, or wants this process to
+			return nil //nolint:nilerr // the program has ended, or wants this process to
 		}
 		go serve(ctx, engine, c)
 	}
