@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -166,14 +167,32 @@ func (p *process) stop() {
 	}
 }
 
-// cpu is the processor time used so far, of all threads, in user and kernel mode.
-func (p *process) cpu() time.Duration {
-	// The clock of another process (clock_getcpuclockid): /proc counts in steps of 10 ms.
-	var ts unix.Timespec
-	if err := unix.ClockGettime(int32(^p.cmd.Process.Pid<<3|2), &ts); err != nil { //nolint:gosec // as the kernel packs it
-		return 0
+// family are the process and those it has started, as the SQL engine's.
+func (p *process) family() []int {
+	pids := []int{p.cmd.Process.Pid}
+	lists, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pids[0]))
+	for _, l := range lists {
+		b, _ := os.ReadFile(l) // a thread may have ended
+		for _, word := range strings.Fields(string(b)) {
+			if pid, err := strconv.Atoi(word); err == nil {
+				pids = append(pids, pid)
+			}
+		}
 	}
-	return time.Duration(ts.Nano())
+	return pids
+}
+
+// cpu is the processor time used so far, of all threads and of the SQL engine's
+// process, in user and kernel mode.
+func (p *process) cpu() (sum time.Duration) {
+	for _, pid := range p.family() {
+		// The clock of another process (clock_getcpuclockid): /proc counts in steps of 10 ms.
+		var ts unix.Timespec
+		if err := unix.ClockGettime(int32(^pid<<3|2), &ts); err == nil { //nolint:gosec // as the kernel packs it
+			sum += time.Duration(ts.Nano())
+		}
+	}
+	return sum
 }
 
 // queued is how long threads have been ready to run and others had the processor.
@@ -189,20 +208,20 @@ func (p *process) queued() (sum time.Duration) {
 	return sum
 }
 
-// memory returns a line of /proc/PID/status in MB: VmRSS, VmHWM or RssAnon.
-func (p *process) memory(what string) float64 {
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
-	if err != nil {
-		return 0
-	}
-	for line := range strings.Lines(string(b)) {
-		if value, ok := strings.CutPrefix(line, what+":"); ok {
-			var kb float64
-			_, _ = fmt.Sscan(value, &kb)
-			return kb / 1024
+// memory returns a line of /proc/PID/status in MB, of both processes: VmRSS, VmHWM or
+// RssAnon. Pages of the program's file that both have count twice.
+func (p *process) memory(what string) (sum float64) {
+	for _, pid := range p.family() {
+		b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid)) // it may have ended
+		for line := range strings.Lines(string(b)) {
+			if value, ok := strings.CutPrefix(line, what+":"); ok {
+				var kb float64
+				_, _ = fmt.Sscan(value, &kb)
+				sum += kb / 1024
+			}
 		}
 	}
-	return 0
+	return sum
 }
 
 // fetch reads a page and returns its size. With no transparent gzip: what the client asks for is what it gets.

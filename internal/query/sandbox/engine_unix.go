@@ -30,6 +30,7 @@ type Engine struct {
 	starting chan struct{} // held by whoever looks for the process or starts one
 	mu       sync.Mutex    // guards what follows
 	current  *process
+	retired  *process
 	deaths   map[string]int // by cause
 	inARow   int            // deaths since a statement ended well
 	last     time.Time      // of a death
@@ -38,17 +39,19 @@ type Engine struct {
 
 // Open makes an engine. Its process is started when it is needed.
 func Open(_ context.Context, cfg duckdb.Config, log *slog.Logger) (*Engine, error) {
-	return &Engine{cfg: cfg, log: log, alone: semaphore.NewWeighted(1), starting: make(chan struct{}, 1), deaths: map[string]int{causeCrash: 0, causeTimeout: 0}}, nil
+	return &Engine{cfg: cfg, log: log, alone: semaphore.NewWeighted(1), starting: make(chan struct{}, 1), deaths: map[string]int{causeCrash: 0, causeTimeout: 0, causeMemory: 0}}, nil
 }
 
 // Close ends the process. Statements must have ended.
 func (e *Engine) Close() error {
 	e.mu.Lock()
-	p := e.current
-	e.current, e.closed = nil, true
+	all := []*process{e.current, e.retired}
+	e.current, e.retired, e.closed = nil, nil, true
 	e.mu.Unlock()
-	if p != nil {
-		p.close()
+	for _, p := range all {
+		if p != nil {
+			p.close()
+		}
 	}
 	return nil
 }
@@ -59,7 +62,7 @@ func (e *Engine) Inspect(ctx context.Context, sql string) (*query.Shape, error) 
 	if err != nil {
 		return nil, err
 	}
-	a.done()
+	_ = a.close(true)
 	shape := &query.Shape{}
 	if err := json.Unmarshal(a.content, shape); err != nil {
 		return nil, errors.Join(errGarbled, err)
@@ -71,7 +74,7 @@ func (e *Engine) Inspect(ctx context.Context, sql string) (*query.Shape, error) 
 func (e *Engine) Export(ctx context.Context, st query.Statement, format, file string) error {
 	a, err := e.ask(ctx, frameExport, &request{Statement: st, Format: format, File: file})
 	if err == nil {
-		a.done()
+		_ = a.close(true)
 	}
 	return err
 }
@@ -84,7 +87,7 @@ func (e *Engine) Query(ctx context.Context, st query.Statement) (query.Rows, err
 	}
 	r := &rows{answer: a, ctx: ctx}
 	if err := json.Unmarshal(a.content, &r.columns); err != nil {
-		return nil, errors.Join(errGarbled, err, a.conn.Close())
+		return nil, errors.Join(errGarbled, err, a.close(false))
 	}
 	r.stop = context.AfterFunc(ctx, func() { _ = a.conn.SetDeadline(time.Unix(1, 0)) })
 	return r, nil
@@ -98,8 +101,8 @@ type answer struct {
 	content []byte
 }
 
-// done gives the connection back after the last frame.
-func (a *answer) done() { a.process.release(a.conn) }
+// close gives the connection back: whole after the last frame.
+func (a *answer) close(whole bool) error { return a.process.release(a.conn, whole) }
 
 // ask sends a statement and waits for the first of its answer. If the engine
 // dies meanwhile, or has no memory left, it is asked again, once, and then beside
@@ -121,9 +124,13 @@ func (e *Engine) ask(ctx context.Context, kind byte, r *request) (*answer, error
 			if a.kind != frameError {
 				return a, nil
 			}
-			a.done()
 			f := failed(a.content)
-			if short++; !f.Memory || short == 2 {
+			others := p.others()
+			if f.Allocation {
+				e.retire(p)
+			}
+			_ = a.close(true)
+			if short++; !f.Memory || !others || short == 2 {
 				return nil, f.error()
 			}
 		case ctx.Err() != nil:
@@ -131,6 +138,8 @@ func (e *Engine) ask(ctx context.Context, kind byte, r *request) (*answer, error
 				e.end(p)
 			}
 			return nil, ctx.Err()
+		case errors.Is(err, errSpent):
+			continue
 		case !e.ended(p):
 			return nil, err
 		case p.killed.Load():
@@ -174,7 +183,7 @@ func (p *process) ask(ctx context.Context, kind byte, content []byte) (*answer, 
 		err = errors.Join(ctx.Err(), err)
 	}
 	if err != nil {
-		return nil, errors.Join(err, c.Close())
+		return nil, errors.Join(err, a.close(false))
 	}
 	return a, nil
 }
@@ -225,14 +234,8 @@ func (r *rows) Next(row []any) (err error) {
 
 // Close is documented at query.Rows.
 func (r *rows) Close() error {
-	if r.stop() && r.done {
-		r.release(r.conn)
-		return nil
-	}
-	return r.conn.Close()
+	return r.close(r.stop() && r.done)
 }
-
-func (r *rows) release(c net.Conn) { r.process.release(c) }
 
 func failed(content []byte) *failure {
 	f := &failure{Offset: -1}

@@ -26,7 +26,9 @@ import (
 type process struct {
 	cmd     *exec.Cmd
 	control *net.UnixConn
-	mu      sync.Mutex    // one connection is passed on at a time
+	mu      sync.Mutex    // guards what follows; one connection is passed on at a time
+	users   int           // connections in use
+	spent   bool          // to be ended when nobody uses it
 	idle    chan net.Conn // whose last statement has ended well
 	ended   chan struct{} // closed when it is no more
 	words   head          // the first it said; to be read when it has ended
@@ -54,7 +56,7 @@ func launch(ctx context.Context, cfg duckdb.Config) (*process, error) {
 		return nil, fmt.Errorf("start the SQL engine: %w", err)
 	}
 	p := &process{idle: make(chan net.Conn, 8), ended: make(chan struct{}), control: mine}
-	stdin := os.NewFile(uintptr(theirs), "engine") //nolint:gosec // a file descriptor
+	stdin := os.NewFile(uintptr(theirs), "engine")
 	// Nothing of the program's environment, which may hold secrets.
 	p.cmd = &exec.Cmd{Path: exe, Args: []string{os.Args[0], Argument}, Env: []string{marked + "=1", "GOTRACEBACK=single"}, Stdin: stdin, Stderr: &p.words, WaitDelay: time.Second}
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // ctrl-C is for the program
@@ -113,8 +115,14 @@ func (p *process) why() string {
 
 // connect returns a connection for a statement.
 func (p *process) connect() (net.Conn, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.spent {
+		return nil, errSpent
+	}
 	select {
 	case c := <-p.idle:
+		p.users++
 		return c, nil
 	default:
 	}
@@ -122,22 +130,52 @@ func (p *process) connect() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	p.mu.Lock()
 	_, _, err = p.control.WriteMsgUnix([]byte{0}, unix.UnixRights(theirs), nil)
-	p.mu.Unlock()
 	_ = unix.Close(theirs)
 	if err != nil {
 		return nil, errors.Join(err, mine.Close())
 	}
+	p.users++
 	return mine, nil
 }
 
-// release keeps a connection for another statement.
-func (p *process) release(c net.Conn) {
-	select {
-	case p.idle <- c:
-	default:
-		_ = c.Close()
+var errSpent = errors.New("the SQL engine is not to be used any longer")
+
+// release gives a connection back, whole (for another statement) or closed.
+func (p *process) release(c net.Conn, whole bool) (err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.users--
+	keep := whole && !p.spent
+	if keep {
+		select {
+		case p.idle <- c:
+		default:
+			keep = false
+		}
+	}
+	if !keep {
+		err = c.Close()
+	}
+	if p.spent && p.users == 0 {
+		_ = p.control.Close()
+	}
+	return err
+}
+
+// others tells whether more than one statement is under way.
+func (p *process) others() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.users > 1
+}
+
+// retire lets no statement begin any longer, and ends the process after the last.
+func (p *process) retire() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.spent = true; p.users == 0 {
+		_ = p.control.Close()
 	}
 }
 
@@ -161,8 +199,8 @@ func pair() (mine *net.UnixConn, theirs int, err error) {
 }
 
 func connOf(fd int) (net.Conn, error) {
-	f := os.NewFile(uintptr(fd), "engine") //nolint:gosec // a file descriptor
-	c, err := net.FileConn(f)              // has its own
+	f := os.NewFile(uintptr(fd), "engine")
+	c, err := net.FileConn(f) // has its own
 	return c, errors.Join(err, f.Close())
 }
 

@@ -6,7 +6,7 @@ package sandbox
 
 import "time"
 
-// Argument, alone, makes a program call Serve instead of what it does else.
+// Argument is what, alone, makes a program call Serve instead of what it does else.
 const Argument = "sql-engine"
 
 // grace is how long the engine may take to give back a statement whose context has ended.

@@ -57,7 +57,7 @@ func Serve(ctx context.Context, ready func()) error {
 	for {
 		c, err := receive(control)
 		if err != nil {
-			return nil // the program has ended, or wants this process to
+			return nil //nolint:nilerr // the program has ended, or wants this process to
 		}
 		go serve(ctx, engine, c)
 	}
@@ -214,5 +214,6 @@ func fail(err error) *failure {
 		f.Msg, f.Offset, f.Engine = e.Msg, e.Offset, true
 	}
 	f.Memory = strings.HasPrefix(f.Msg, "Out of Memory")
+	f.Allocation = f.Memory && (strings.Contains(f.Msg, "bad allocation") || strings.Contains(f.Msg, "Allocation failure"))
 	return f
 }

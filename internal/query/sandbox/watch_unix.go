@@ -17,6 +17,7 @@ import (
 const (
 	causeCrash   = "crash"
 	causeTimeout = "timeout"
+	causeMemory  = "memory"
 )
 
 // maxWait is how long a new engine may be put off, after many have died in a row.
@@ -85,6 +86,26 @@ func (e *Engine) end(p *process) {
 	e.ended(p)
 }
 
+// retire takes an engine out of use that has reached the kernel's bound: its
+// allocator does not give back what it has mapped, and threads and Go's heap find
+// nothing any longer. What runs there goes on; but of those that wait for their
+// end there is only one.
+func (e *Engine) retire(p *process) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.current != p {
+		return
+	}
+	if old := e.retired; old != nil {
+		old.killed.Store(true)
+		_ = old.cmd.Process.Kill()
+	}
+	e.current, e.retired = nil, p
+	e.deaths[causeMemory]++
+	e.log.Warn("the SQL engine has reached its limit of memory; the next query starts another")
+	p.retire()
+}
+
 // ended tells whether an engine is no more, and counts each once. A connection
 // breaks a moment before the process can be seen to have ended.
 func (e *Engine) ended(p *process) bool {
@@ -114,7 +135,7 @@ var (
 	engineUp     = prometheus.NewDesc("oriel_query_engine_up", "1 if the SQL engine's process runs. It is started by the first query.", nil, nil)
 	engineMemory = prometheus.NewDesc("oriel_query_engine_resident_bytes", "Memory that the SQL engine's process holds.", nil, nil)
 	engineDeaths = prometheus.NewDesc("oriel_query_engine_ends_total",
-		"SQL engines that ended before the program did, by cause: crash, or timeout (a query did not end when it should, and the engine was killed).", []string{"cause"}, nil)
+		"SQL engines that ended before the program did, by cause: crash, timeout (a query did not end when it should, and the engine was killed) or memory (it had reached its limit, and was replaced).", []string{"cause"}, nil)
 )
 
 // Collect sends the metrics.

@@ -66,6 +66,8 @@ type failure struct {
 	Offset int  // of a query.EngineError
 	Engine bool // it is one
 	Memory bool // there was not enough
+	// Allocation says that it was the kernel that refused, and not DuckDB's own limit.
+	Allocation bool
 }
 
 func (f *failure) error() error {
@@ -175,7 +177,7 @@ func takeValue(b []byte) (any, []byte, error) {
 		return math.Float64frombits(binary.LittleEndian.Uint64(b)), b[8:], nil
 	case valueString:
 		size, n := binary.Uvarint(b)
-		if n <= 0 || size > uint64(len(b)-n) {
+		if n <= 0 || size > uint64(len(b)-n) { //nolint:gosec // n is at most len(b)
 			return nil, nil, errGarbled
 		}
 		end := n + int(size) //nolint:gosec // at most len(b)
