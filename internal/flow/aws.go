@@ -316,12 +316,19 @@ func (r *Record) Orient() {
 // answers guesses whether a one-way record counts the packets of him who was
 // called: they carry SYN and ACK, or come from a port that servers have to one
 // that the system gives clients. Of rejected packets the first is all there is.
+// AWS counts an ACK only where a SYN is with it; exporters put the flags of all
+// packets together, and then who calls has both too, in two packets.
 func answers(r *Record) bool {
 	if r.Action == Rejected || r.InitiatorPort == nil || r.TargetPort == nil {
 		return false
 	}
-	if r.TCPFlags != nil && *r.TCPFlags&tcpSYN != 0 {
-		return *r.TCPFlags&tcpACK != 0
+	if f := r.TCPFlags; f != nil && *f&tcpSYN != 0 {
+		if *f&tcpACK == 0 {
+			return false
+		}
+		if r.Provider == AWS || *f == tcpSYN|tcpACK {
+			return true
+		}
 	}
 	from, to := *r.InitiatorPort, *r.TargetPort
 	return from > 0 && from < 1024 && to >= 1024 || from >= 1024 && from < 32768 && to >= 32768

@@ -38,7 +38,7 @@ func (g *group) start(ctx context.Context, req *Request) []*Answer {
 		if n.Hide {
 			continue // run by those that read it, if any
 		}
-		a := &Answer{Query: *n.Query, Err: n.err, Range: g.span, group: g}
+		a := &Answer{Query: *n.Query, Err: n.err, Range: g.span, ctx: ctx, group: g}
 		if n.exp != nil {
 			a.Fill = n.exp.Fill
 		}

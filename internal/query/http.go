@@ -3,6 +3,7 @@ package query
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"mime"
 	"mime/multipart"
@@ -67,7 +68,7 @@ func body(w http.ResponseWriter, r *http.Request, v any) bool {
 		return false
 	}
 	if err := decodeJSON(b, v); err != nil {
-		refuse(w, http.StatusBadRequest, err)
+		refuse(w, http.StatusBadRequest, fmt.Errorf("read the request: %w", err))
 		return false
 	}
 	return true

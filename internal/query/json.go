@@ -68,10 +68,10 @@ func (a *Answer) Batches(ctx context.Context) (columns []Column, rows func(func(
 	if a.view == nil {
 		v := &view{}
 		columns, rows, err := a.formatted(ctx)
-		v.columns, v.err = columns, a.place(err)
+		v.columns, v.err = columns, a.place(a.why(err))
 		v.rows = func(yield func([][]any, error) bool) {
 			for batch, err := range rows {
-				if !yield(batch, a.place(err)) {
+				if !yield(batch, a.place(a.why(err))) {
 					return
 				}
 			}
@@ -79,6 +79,14 @@ func (a *Answer) Batches(ctx context.Context) (columns []Column, rows func(func(
 		a.view = v
 	}
 	return a.view.columns, a.view.rows, a.view.err
+}
+
+// why is the cause of an end that came because the request had ended: somebody cancelled it, perhaps.
+func (a *Answer) why(err error) error {
+	if errors.Is(err, errNoReader) && a.ctx.Err() != nil {
+		return context.Cause(a.ctx)
+	}
+	return err
 }
 
 // view is an answer in the format that was asked for.

@@ -123,7 +123,7 @@ func (x *expander) interval(arg []lex.Token) (Interval, error) {
 	if len(arg) > 1 && arg[0].Is("INTERVAL") {
 		arg = lex.Trim(arg[1:])
 	}
-	var text string
+	var text strings.Builder
 	for _, t := range arg {
 		switch t.Kind {
 		case lex.Variable: // it may be the number only, as in ${n}m
@@ -138,7 +138,7 @@ func (x *expander) interval(arg []lex.Token) (Interval, error) {
 				return Interval{}, err
 			}
 		}
-		text += t.Text
+		text.WriteString(t.Text)
 	}
-	return ParseInterval(strings.ReplaceAll(text, "'", ""))
+	return ParseInterval(strings.ReplaceAll(text.String(), "'", ""))
 }

@@ -76,6 +76,7 @@ type Answer struct {
 	Range  Range
 	Fill   *Fill
 
+	ctx   context.Context //nolint:containedctx // the request's: who reads may have another
 	group *group
 	shape *Shape
 	view  *view

@@ -92,8 +92,12 @@ func TestCancelByName(t *testing.T) {
 	if !s.Cancel("x") || s.Cancel("y") {
 		t.Error("Cancel found the wrong requests")
 	}
-	if _, err := answers[0].Result.All(t.Context()); err == nil {
-		t.Error("no error")
+	_, batches, err := answers[0].Batches(t.Context())
+	for _, berr := range batches {
+		err = berr
+	}
+	if err == nil || err.Error() != "the query was cancelled" {
+		t.Errorf("a cancelled query ends with %v", err)
 	}
 }
 

@@ -174,6 +174,8 @@ func TestFieldsInTheirVariants(t *testing.T) {
 		{"ICMP", with(is(32, uint16(3<<8|1))), func(r flow.Record) string { return r.Extra }, `{"icmp_type":3}`},
 		{"number of 9 bytes", with(is(1, make([]byte, 9))), counters, "- - - -"},
 		{"address of 5 bytes", with(is(225, make([]byte, 5))), func(r flow.Record) string { return r.InitiatorIP + r.OrigInitiatorIP }, "10.0.0.1"},
+		{"a call with the flags of all its packets", with(is(6, uint8(0x1b))), func(r flow.Record) string { return r.InitiatorIP + " " + text(new(int64(*r.InitiatorPort))) }, "10.0.0.1 40000"},
+		{"an answer with those of its own", with(is(6, uint8(0x1b)), is(7, uint16(443)), is(11, uint16(40000))), func(r flow.Record) string { return r.InitiatorIP + " " + text(new(int64(*r.TargetPort))) }, "198.51.100.23 443"},
 		{"an answer", with(is(6, uint8(0x12)), is(1, uint32(7)), is(85, uint32(70))), func(r flow.Record) string {
 			return r.InitiatorIP + " " + counters(r) + " " + text(r.CumulativeBytesFromInitiator) + " " + text(r.CumulativeBytesFromTarget)
 		}, "198.51.100.23 - - 7 - - 70"},
