@@ -38,6 +38,13 @@ func (b *Batch) Free() {
 
 func (b *Batch) full() bool { return len(b.Rows) == cap(b.Rows) }
 
+// mark and back undo what a row that is read anew has used.
+func (b *Batch) mark() (int64s, int32s int) { return len(b.int64s), len(b.int32s) }
+
+func (b *Batch) back(int64s, int32s int) {
+	b.int64s, b.int32s = b.int64s[:min(int64s, len(b.int64s))], b.int32s[:min(int32s, len(b.int32s))]
+}
+
 func (b *Batch) int64(n int64) *int64 {
 	if len(b.int64s) == cap(b.int64s) {
 		b.int64s = make([]int64, 0, 8*batchRows) // bad records used up theirs

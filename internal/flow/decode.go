@@ -99,12 +99,14 @@ type yieldError struct{ error }
 func (e *yieldError) Unwrap() error { return e.error }
 
 // kit is what decoding needs of memory and leaves behind in it: the next object
-// says the same addresses again.
+// says the same addresses again, in the same words.
 type kit struct {
 	strings *interner
 	unzip   *gzip.Reader
 	plain   *bufio.Reader // of what is unpacked
 	buf     []byte        // a scanner's
+	ibmKeys []ibmKey      // of the flow before
+	shape   shape         // of IBM's flows
 }
 
 var kits = sync.Pool{New: func() any {
@@ -113,8 +115,12 @@ var kits = sync.Pool{New: func() any {
 
 func (k *kit) put() {
 	k.plain.Reset(nil) // what was read is not held any longer
+	k.forget()
 	kits.Put(k)
 }
+
+// forget lets the next object begin anew where this one was given up.
+func (k *kit) forget() { k.shape.tries, k.shape.misses = 0, 0 }
 
 // gunzip begins to unpack.
 func (k *kit) gunzip(r io.Reader) (err error) {
@@ -135,8 +141,6 @@ type decoder struct {
 	result  Result
 	no      int64 // of the last record, good or bad
 	strings *interner
-	ibmKeys []ibmKey // of the flow before
-	shape   shape    // of IBM's flows
 }
 
 func (d *decoder) object(o Object) error {

@@ -200,15 +200,18 @@ func (d *decoder) ibmFlows(s *scanner, h *ibmHeader) error {
 			c.space()
 			begin = s.offset()
 			start := c.i
+			int64s, int32s := d.batch.mark()
 			if bad = nil; d.quick(c, r) {
 				return nil
 			}
 			no := r.RecordNo
 			*r = d.base
 			r.RecordNo, c.i = no, start
+			d.batch.back(int64s, int32s)
 			if bad = d.ibmFlow(c, r); bad == nil {
 				return nil
 			}
+			d.batch.back(int64s, int32s)
 			if errors.Is(bad, errShort) { // it is read again, into an empty row
 				*r = d.base
 				r.RecordNo = no
@@ -269,7 +272,7 @@ func (d *decoder) ibmRelease(h *ibmHeader) error {
 
 // ibmFlow reads one flow.
 func (d *decoder) ibmFlow(c *cursor, r *Record) error {
-	learn, last := d.shape.learn(), c.i // last is the end of the value before
+	learn, last := d.kit.shape.learn(), c.i // last is the end of the value before
 	if err := c.expect('{'); err != nil {
 		return err
 	}
@@ -294,8 +297,8 @@ func (d *decoder) ibmFlow(c *cursor, r *Record) error {
 			learn = false
 			continue
 		}
-		if learn {
-			d.shape.note(c.b[last:c.i], field)
+		if learn = learn && c.i-last <= maxBefore; learn {
+			d.kit.shape.note(c.b[last:c.i], field)
 		}
 		value, quoted, err := c.scalar()
 		if err != nil {
@@ -313,7 +316,7 @@ func (d *decoder) ibmFlow(c *cursor, r *Record) error {
 		return errors.New("no start_time")
 	}
 	if learn {
-		d.shape.learned(c.b[last:c.i])
+		d.kit.shape.learned(c.b[last:c.i])
 	}
 	return nil
 }
@@ -321,8 +324,8 @@ func (d *decoder) ibmFlow(c *cursor, r *Record) error {
 // ibmKey reads the k-th name of a flow. All flows of an object have theirs in
 // one order, so it is first tried whether the name is that of the flow before.
 func (d *decoder) ibmKey(c *cursor, k int) (int, error) {
-	if k < len(d.ibmKeys) {
-		if last := &d.ibmKeys[k]; len(c.b)-c.i >= len(last.text) && string(c.b[c.i:c.i+len(last.text)]) == last.text {
+	if k < len(d.kit.ibmKeys) {
+		if last := &d.kit.ibmKeys[k]; len(c.b)-c.i >= len(last.text) && string(c.b[c.i:c.i+len(last.text)]) == last.text {
 			c.i += len(last.text)
 			return last.field, nil
 		}
@@ -338,8 +341,8 @@ func (d *decoder) ibmKey(c *cursor, k int) (int, error) {
 			field = i
 		}
 	}
-	if k == len(d.ibmKeys) && k < len(ibmNames) && field != ibmOther {
-		d.ibmKeys = append(d.ibmKeys, ibmKey{string(c.b[start:c.i]), field})
+	if k == len(d.kit.ibmKeys) && k < len(ibmNames) && field != ibmOther && c.i-start <= maxBefore {
+		d.kit.ibmKeys = append(d.kit.ibmKeys, ibmKey{string(c.b[start:c.i]), field})
 	}
 	return field, nil
 }

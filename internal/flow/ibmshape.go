@@ -5,7 +5,7 @@ import (
 	"encoding/binary"
 )
 
-// shape is how the flows of an object are written: all have the same names in
+// shape is how the flows of an object are written (and, mostly, those of the next): all have the same names in
 // the same order, with the same white space between them. A flow of the shape is
 // read without looking for where things are; any other goes the usual way, which
 // also finds the words for what is wrong with it.
@@ -27,6 +27,8 @@ type shapeField struct {
 const (
 	// maxShapes is how many shapes of an object are learned.
 	maxShapes = 16
+	// maxBefore bounds what is remembered of what stands before a value.
+	maxBefore = 1 << 10
 	// maxMisses is after how many flows that are not of the shape it is given up.
 	maxMisses = 64
 )
@@ -67,7 +69,7 @@ func (s *shape) learned(end []byte) {
 // quick reads a flow of the shape known. If it is not of it, quick says false,
 // and neither the row nor the cursor can be relied on.
 func (d *decoder) quick(c *cursor, r *Record) bool {
-	s := &d.shape
+	s := &d.kit.shape
 	if len(s.fields) == 0 {
 		return false
 	}
@@ -92,18 +94,18 @@ func (d *decoder) quick(c *cursor, r *Record) bool {
 func (d *decoder) quickField(c *cursor, r *Record, field int) bool {
 	switch field {
 	case ibmStart:
-		p, t := d.shape.time(c, ibmStart)
+		p, t := d.kit.shape.time(c, ibmStart)
 		if p == nil || plausible(t) != nil {
 			return false
 		}
 		r.StartTime, r.Year, r.Month, r.Day, r.Hour = t, p.y, p.m, p.d, p.h
 		return true
 	case ibmEnd:
-		p, t := d.shape.time(c, ibmEnd)
+		p, t := d.kit.shape.time(c, ibmEnd)
 		r.EndTime = t
 		return p != nil
 	case ibmConnection:
-		p, t := d.shape.time(c, ibmConnection)
+		p, t := d.kit.shape.time(c, ibmConnection)
 		r.ConnectionStartTime = t
 		return p != nil
 	case ibmDirection:
@@ -157,16 +159,17 @@ func (d *decoder) quickField(c *cursor, r *Record, field int) bool {
 }
 
 func (d *decoder) quickNumber(c *cursor, r *Record, field int) bool {
-	start := c.i
+	rest := c.b[c.i:]
 	var n int64
-	for c.i < len(c.b) && c.b[c.i]-'0' <= 9 {
-		n = n*10 + int64(c.b[c.i]-'0')
-		c.i++
+	digits := 0
+	for ; digits < len(rest) && rest[digits]-'0' <= 9; digits++ {
+		n = n*10 + int64(rest[digits]-'0')
 	}
 	// More digits may not fit; none are the other way's to explain.
-	if digits := c.i - start; digits == 0 || digits > 18 {
+	if digits == 0 || digits > 18 {
 		return false
 	}
+	c.i += digits
 	return d.ibmSet(r, field, n) == nil
 }
 

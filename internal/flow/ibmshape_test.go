@@ -21,27 +21,34 @@ func (m *morsels) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// decodeIBM decodes with the shape of the flows before in use, or without.
-func decodeIBM(text string, shaped bool) (rows []Record, result string, last shape) {
-	kit := kits.Get().(*kit)
-	defer kit.put()
-	d := &decoder{key: "k", strings: kit.strings, kit: kit, batch: newBatch()}
+// decodeIBM decodes with the shape of the flows before in use, also of those of
+// objects before, or without.
+func decodeIBM(text string, shaped bool, before ...string) (rows []Record, result string, last shape) {
+	kit := kits.New().(*kit)
 	if !shaped {
-		d.shape.tries = maxShapes
+		kit.shape.tries = maxShapes
 	}
-	d.yield = func(b *Batch) error {
-		for _, r := range b.Rows {
-			rows = append(rows, own(r))
+	for _, text := range append(before, text) {
+		rows = nil
+		d := &decoder{key: "k", strings: kit.strings, kit: kit, batch: newBatch()}
+		d.yield = func(b *Batch) error {
+			for _, r := range b.Rows {
+				rows = append(rows, own(r))
+			}
+			b.Free()
+			return nil
 		}
-		b.Free()
-		return nil
+		err := d.ibm(&morsels{text})
+		if err == nil {
+			err = d.flush()
+		}
+		d.batch.Free()
+		result, last = fmt.Sprint(d.result, d.no, err), kit.shape
+		if shaped {
+			kit.forget()
+		}
 	}
-	defer func() { d.batch.Free() }()
-	err := d.ibm(&morsels{text})
-	if err == nil {
-		err = d.flush()
-	}
-	return rows, fmt.Sprint(d.result, d.no, err), d.shape
+	return rows, result, last
 }
 
 func ibmText(flows ...string) string {
@@ -80,6 +87,10 @@ func TestShapeChangesNothing(t *testing.T) {
 			if diff := cmp.Diff(want, rows); diff != "" || result != wantResult {
 				t.Errorf("behind others, %s\nreads as %s, alone as %s\n-alone +behind:\n%s", v, result, wantResult, diff)
 			}
+			rows, result, _ = decodeIBM(text, true, ibmText(usualFlow), ibmText(v))
+			if diff := cmp.Diff(want, rows); diff != "" || result != wantResult {
+				t.Errorf("in a later object, %s\nreads as %s, alone as %s\n-alone +later:\n%s", v, result, wantResult, diff)
+			}
 		}
 	}
 }
@@ -110,6 +121,10 @@ func FuzzShape(f *testing.F) {
 		want, wantResult, _ := decodeIBM(text, false)
 		if diff := cmp.Diff(want, rows); diff != "" || result != wantResult {
 			t.Fatalf("with the shape %s, without %s\n%s", result, wantResult, diff)
+		}
+		rows, result, _ = decodeIBM(text, true, ibmText(first), ibmText(then))
+		if diff := cmp.Diff(want, rows); diff != "" || result != wantResult {
+			t.Fatalf("with the shape of other objects %s, without %s\n%s", result, wantResult, diff)
 		}
 	})
 }

@@ -38,12 +38,9 @@ type plainFile[T any] struct {
 }
 
 func (f *plainFile[T]) add(rows []*T) error { return f.builder.Append(f.file, rows) }
-func (f *plainFile[T]) size() int           { return len(f.file.Data) }
+func (f *plainFile[T]) size() int           { return f.file.Size() }
 
-func (f *plainFile[T]) end() ([]byte, error) {
-	err := f.builder.Close(f.file)
-	return f.file.Data, err
-}
+func (f *plainFile[T]) end() ([]byte, error) { return f.builder.Close(f.file) }
 
 // anyFile is of any type that parquet-go knows.
 type anyFile[T any] struct {

@@ -6,6 +6,7 @@
 package columnar
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -43,13 +44,15 @@ type Builder[T any] struct {
 	schema  thrift.Slice[format.SchemaElement]
 	orders  thrift.Slice[format.ColumnOrder]
 	packer  *zstd.Encoder
+	group   []byte // packed pages of the row group under way
 	pages   []byte // of one column
 	packed  []byte
 }
 
-// File is a Parquet file under way. Its bytes are in Data.
+// File is a Parquet file under way.
 type File struct {
-	Data   []byte
+	parts  [][]byte // of the file, in order: a row group each
+	size   int      // of all parts
 	groups thrift.Slice[format.RowGroup]
 	rows   int64
 }
@@ -93,8 +96,11 @@ var packer = sync.OnceValues(func() (*zstd.Encoder, error) {
 
 // NewFile returns an empty file.
 func NewFile() *File {
-	return &File{Data: []byte(magic)}
+	return &File{parts: [][]byte{[]byte(magic)}, size: len(magic)}
 }
+
+// Size of the file so far, in bytes.
+func (f *File) Size() int { return f.size }
 
 // Append adds a row group.
 func (b *Builder[T]) Append(f *File, rows []*T) error {
@@ -108,7 +114,8 @@ func (b *Builder[T]) Append(f *File, rows []*T) error {
 			b.columns[i].take(pointers, len(rows))
 		}
 	}
-	g := format.RowGroup{NumRows: int64(len(rows)), FileOffset: int64(len(f.Data)), Ordinal: int16(len(f.groups))} //nolint:gosec // files end long before
+	b.group = b.group[:0]
+	g := format.RowGroup{NumRows: int64(len(rows)), FileOffset: int64(f.size), Ordinal: int16(len(f.groups))} //nolint:gosec // files end long before
 	for i := range b.columns {
 		meta, err := b.column(f, &b.columns[i], len(rows))
 		if err != nil {
@@ -119,6 +126,8 @@ func (b *Builder[T]) Append(f *File, rows []*T) error {
 		g.Columns = append(g.Columns, format.ColumnChunk{MetaData: meta})
 		b.columns[i].reset()
 	}
+	f.parts = append(f.parts, bytes.Clone(b.group))
+	f.size += len(b.group)
 	f.groups = append(f.groups, g)
 	f.rows += g.NumRows
 	return nil
@@ -131,7 +140,7 @@ func (b *Builder[T]) column(f *File, c *column, rows int) (format.ColumnMetaData
 		Type: c.physical, PathInSchema: c.path, NumValues: int64(c.entries(rows)), Codec: format.Zstd,
 		Statistics: c.statistics(), Encoding: encodings(c),
 	}
-	begin := int64(len(f.Data))
+	begin := int64(f.size + len(b.group))
 	put := func(h format.PageHeader, page []byte) error {
 		h.UncompressedPageSize = int32(len(page)) //nolint:gosec // bounded by pageRows and what a row may have
 		b.packed = b.packer.EncodeAll(page, b.packed[:0])
@@ -141,7 +150,7 @@ func (b *Builder[T]) column(f *File, c *column, rows int) (format.ColumnMetaData
 		if err != nil {
 			return err
 		}
-		f.append(head, page)
+		b.group = append(append(b.group, head...), page...)
 		m.TotalUncompressedSize += int64(len(head)) + int64(h.UncompressedPageSize)
 		m.TotalCompressedSize += int64(len(head)) + int64(len(page))
 		return nil
@@ -153,7 +162,7 @@ func (b *Builder[T]) column(f *File, c *column, rows int) (format.ColumnMetaData
 			return m, err
 		}
 	}
-	m.DataPageOffset = int64(len(f.Data))
+	m.DataPageOffset = int64(f.size + len(b.group))
 	step := pageRows
 	if c.distinct() <= 1 || c.nulls == rows {
 		step = rows
@@ -173,31 +182,14 @@ func (b *Builder[T]) column(f *File, c *column, rows int) (format.ColumnMetaData
 	return m, nil
 }
 
-// Close ends the file: Data is whole then.
-func (b *Builder[T]) Close(f *File) error {
+// Close ends the file and returns its bytes.
+func (b *Builder[T]) Close(f *File) ([]byte, error) {
 	foot, err := thrift.Marshal(&thrift.CompactProtocol{}, &format.FileMetaData{
 		Version: 2, Schema: b.schema, NumRows: f.rows, RowGroups: f.groups, CreatedBy: "oriel version 1(build )", ColumnOrders: b.orders,
 	})
 	if err != nil {
-		return fmt.Errorf("footer: %w", err)
+		return nil, fmt.Errorf("footer: %w", err)
 	}
-	f.append(foot, binary.LittleEndian.AppendUint32(nil, uint32(len(foot))), []byte(magic)) //nolint:gosec // some kilobytes
-	return nil
-}
-
-// fileStep is by how much a file's memory grows at least: an eighth is enough
-// that copying costs little, and doubled there would be much for nothing.
-const fileStep = 16 << 10
-
-func (f *File) append(parts ...[]byte) {
-	n := 0
-	for _, p := range parts {
-		n += len(p)
-	}
-	if cap(f.Data)-len(f.Data) < n {
-		f.Data = append(make([]byte, 0, len(f.Data)+n+max(fileStep, len(f.Data)/8)), f.Data...)
-	}
-	for _, p := range parts {
-		f.Data = append(f.Data, p...)
-	}
+	f.parts = append(f.parts, foot, binary.LittleEndian.AppendUint32(nil, uint32(len(foot))), []byte(magic)) //nolint:gosec // some kilobytes
+	return bytes.Join(f.parts, nil), nil
 }

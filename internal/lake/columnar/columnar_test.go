@@ -73,10 +73,11 @@ func write[T any](t *testing.T, groups ...[]*T) []byte {
 			t.Fatal(err)
 		}
 	}
-	if err := b.Close(f); err != nil {
+	data, err := b.Close(f)
+	if err != nil {
 		t.Fatal(err)
 	}
-	return f.Data
+	return data
 }
 
 // TestParquetGoReadsTheSameRows: another implementation reads what was written.
