@@ -78,7 +78,8 @@ func TestBlocksGrow(t *testing.T) {
 		s.init(a, isPlain)
 		read := func(size int) (largest int) {
 			t.Helper()
-			go func() { _, _ = b.Write(make([]byte, size)) }()
+			block := make([]byte, size)
+			go func() { _, _ = b.Write(block) }()
 			for size > 0 {
 				before := s.n - s.r
 				if err := s.fill(); err != nil {
