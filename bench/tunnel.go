@@ -81,7 +81,7 @@ func tunnels(t tools) error {
 		if p.program == "" {
 			p.program = t.oriel
 		}
-		if err := p.start(t, stunnel, dir, back.Addr().String()); err != nil {
+		if err := p.start(stunnel, dir, back.Addr().String()); err != nil {
 			return err
 		}
 		defer p.stop()
@@ -189,7 +189,7 @@ func freePort() (string, error) {
 	return l.Addr().String(), l.Close()
 }
 
-func (p *tunnelPair) start(t tools, stunnel, dir, back string) error {
+func (p *tunnelPair) start(stunnel, dir, back string) error {
 	if p.name == "direct" {
 		p.addr = back
 		return nil
