@@ -81,7 +81,7 @@ func tunnels(t tools) error {
 		if p.program == "" {
 			p.program = t.oriel
 		}
-		if err := p.start(t, stunnel, dir, back.Addr().String()); err != nil {
+		if err := p.start(stunnel, dir, back.Addr().String()); err != nil {
 			return err
 		}
 		defer p.stop()
@@ -117,7 +117,11 @@ func tunnels(t tools) error {
 		row := []any{p.name}
 		for i := range 3 {
 			rate, cpu := func(f tunnelFigures) float64 { return f.rate[i] }, func(f tunnelFigures) float64 { return f.cpu[i] }
-			row = append(row, mid(rate), ratio(rate), mid(cpu), 1/ratio(cpu))
+			less := 0.0 // there is no pair in between
+			if r := ratio(cpu); r > 0 {
+				less = 1 / r
+			}
+			row = append(row, mid(rate), ratio(rate), mid(cpu), less)
 		}
 		fmt.Printf("%-13s %9.0f %6.2f %9.2f %5.2f %9.0f %6.2f %9.2f %5.2f %9.0f %6.2f %9.2f %5.2f\n", row...)
 	}
@@ -185,7 +189,7 @@ func freePort() (string, error) {
 	return l.Addr().String(), l.Close()
 }
 
-func (p *tunnelPair) start(t tools, stunnel, dir, back string) error {
+func (p *tunnelPair) start(stunnel, dir, back string) error {
 	if p.name == "direct" {
 		p.addr = back
 		return nil

@@ -34,7 +34,7 @@ func sink(l *net.TCPListener) error {
 	if err != nil {
 		return errors.Join(err, f.Close())
 	}
-	listener := int(f.Fd()) //nolint:gosec // a descriptor
+	listener := int(f.Fd())
 	if err := errors.Join(unix.SetNonblock(listener, true), r.add(listener)); err != nil {
 		return errors.Join(err, f.Close(), r.Close())
 	}
@@ -165,7 +165,7 @@ func newReady() (*ready, error) {
 	if err := unix.SetNonblock(ep, true); err != nil { // so that os.NewFile takes it for the poller
 		return nil, errors.Join(err, unix.Close(ep))
 	}
-	r := &ready{File: os.NewFile(uintptr(ep), "epoll")} //nolint:gosec // a descriptor
+	r := &ready{File: os.NewFile(uintptr(ep), "epoll")}
 	if r.rc, err = r.SyscallConn(); err != nil {
 		return nil, errors.Join(err, r.Close())
 	}
@@ -184,7 +184,7 @@ func (r *ready) each(do func(fd int)) error {
 	var events [64]unix.EpollEvent
 	n, err := 0, error(nil)
 	rerr := r.rc.Read(func(ep uintptr) bool {
-		n, err = unix.EpollWait(int(ep), events[:], 0) //nolint:gosec // a descriptor
+		n, err = unix.EpollWait(int(ep), events[:], 0)
 		return n > 0 || err != nil && !errors.Is(err, unix.EINTR)
 	})
 	for _, e := range events[:max(n, 0)] {

@@ -23,6 +23,9 @@ func (later) Error() string   { return "no whole record is here yet" }
 func (later) Timeout() bool   { return true }
 func (later) Temporary() bool { return true }
 
+// calm is how many short reads in a row end bulk: in its midst some are short.
+const calm = 16
+
 // reader reads into a block that it borrows when there is something to read.
 type reader struct {
 	net.Conn
@@ -30,7 +33,7 @@ type reader struct {
 	plain bool            // not TLS
 	b     []byte          // nil when empty
 	r, n  int             // what is unread of b
-	busy  bool            // more was there than a small block takes
+	busy  int             // more than a small block takes has come, and so many reads may bring less before one is taken again
 	err   error           // of the last read
 	ready func(fd uintptr) bool
 }
@@ -63,7 +66,11 @@ func (s *reader) try(fd uintptr) bool {
 			s.err = io.EOF
 		default:
 			s.n += n
-			s.busy = n == room || s.n > smallSize
+			if n == room || s.n > smallSize {
+				s.busy = calm
+			} else if s.busy > 0 {
+				s.busy--
+			}
 		}
 		return true
 	}
@@ -73,7 +80,7 @@ func (s *reader) try(fd uintptr) bool {
 func (s *reader) fill() error {
 	if s.b != nil {
 		from := s.b
-		if s.busy && cap(from) < blockSize {
+		if s.busy > 0 && cap(from) < blockSize {
 			s.b = nil
 			s.borrow()
 			defer giveBack(from)
@@ -97,7 +104,7 @@ func (s *reader) borrow() {
 	if s.b != nil {
 		return
 	}
-	if s.b = borrow(s.busy); s.plain {
+	if s.b = borrow(s.busy > 0); s.plain {
 		s.b = plainOf(s.b)
 	}
 }

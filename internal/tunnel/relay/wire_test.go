@@ -7,8 +7,6 @@ import (
 	"os"
 	"testing"
 	"time"
-
-	"github.com/orielhq/oriel/internal/proctest"
 )
 
 // sockets are both ends of a connection.
@@ -80,7 +78,8 @@ func TestBlocksGrow(t *testing.T) {
 		s.init(a, isPlain)
 		read := func(size int) (largest int) {
 			t.Helper()
-			go func() { _, _ = b.Write(make([]byte, size)) }()
+			block := make([]byte, size)
+			go func() { _, _ = b.Write(block) }()
 			for size > 0 {
 				before := s.n - s.r
 				if err := s.fill(); err != nil {
@@ -103,7 +102,9 @@ func TestBlocksGrow(t *testing.T) {
 			if n := read(4 << 20); n != blockSize {
 				t.Errorf("plain %t: blocks of %d bytes for bulk", isPlain, n)
 			}
-			proctest.Eventually(t, time.Second, func() (bool, string) { read(1); return !s.busy, "still busy" })
+			for range calm {
+				read(1)
+			}
 		}
 		if s.b != nil {
 			t.Error("a block is kept")
