@@ -16,6 +16,7 @@ import (
 	"github.com/goccy/go-yaml"
 	"github.com/spf13/cobra"
 
+	"github.com/orielhq/oriel/internal/demo/history"
 	demowireguard "github.com/orielhq/oriel/internal/demo/wireguard"
 	"github.com/orielhq/oriel/internal/wireguard"
 )
@@ -48,6 +49,7 @@ type demoPart struct {
 	run      func(context.Context) error // until ctx is done; lets go of everything
 	sections map[string]any
 	inside   wireguard.Inside // what is known of devices in this process, or nil
+	past     demoPast         // of its jobs
 }
 
 // demoParts opens each part, with a folder of its own.
@@ -65,7 +67,7 @@ var demoParts = []struct {
 
 // demo starts the traffic, then serves as `serve` would with a file that names it.
 func demo(ctx context.Context, f serveFlags, dashboards string, out io.Writer, log *slog.Logger) (err error) {
-	f.past = time.Now()
+	f.past = &demoPast{began: time.Now(), expected: map[string]expected{}, rounds: map[string]history.Round{}}
 	dir, err := os.MkdirTemp("", "oriel-demo-")
 	if err != nil {
 		return fmt.Errorf("make directory: %w", err)
@@ -104,6 +106,8 @@ func demo(ctx context.Context, f serveFlags, dashboards string, out io.Writer, l
 		if part.inside != nil {
 			f.inside = part.inside
 		}
+		maps.Copy(f.past.expected, part.past.expected)
+		maps.Copy(f.past.rounds, part.past.rounds)
 		wg.Go(func() {
 			if err := part.run(ctx); err != nil {
 				stop(fmt.Errorf("demo: %s: %w", p.name, err))

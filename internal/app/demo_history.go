@@ -2,7 +2,6 @@ package app
 
 import (
 	"context"
-	"strings"
 	"time"
 
 	dto "github.com/prometheus/client_model/go"
@@ -18,12 +17,14 @@ const (
 	historyStep  = 15 * time.Second // what Grafana and the console take for granted
 	historyOld   = 30 * time.Second // before the fine hours: enough for a rate, and half the work
 	historyStill = 2 * time.Minute  // of what does not move
-	historyWait  = 12 * time.Second // at most, for every source to answer
+	historyWait  = 30 * time.Second // at most, for every source to answer
 	historyCalm  = 300 * time.Millisecond
 	historyApart = 5 * time.Second // sources are polled as often
 )
 
-// backfill stores the hours before the demo began, made of what its collectors show now.
+// backfill stores the hours before the demo began, made of what its collectors
+// show now, and ends them with what these show then: whoever asks before the
+// first scrape gets an answer.
 func (a *application) backfill(ctx context.Context) error {
 	asked := time.Now()
 	sets := a.shown.Load().sets()
@@ -34,6 +35,7 @@ func (a *application) backfill(ctx context.Context) error {
 	if err := pause(ctx, historyApart); err != nil {
 		return err
 	}
+	past := map[string][]history.Series{}
 	var list []prom.Past
 	var span history.Span
 	for job, set := range sets {
@@ -42,15 +44,9 @@ func (a *application) backfill(ctx context.Context) error {
 			return err
 		}
 		end := time.Now()
-		span = history.Span{Start: end.Add(-historySpan), Began: a.flags.past, End: end}
-		for _, s := range history.Of(first[job].page, second, end.Sub(first[job].at), span) {
-			one := prom.Past{Job: job, Metric: s.Metric, At: s.At, Ends: strings.HasSuffix(s.Metric["__name__"], "_info")}
-			if s.Still {
-				one.Every = historyStill
-			}
-			list = append(list, one)
-		}
-		list = append(list, prom.Past{Job: job, Metric: map[string]string{"__name__": "up"}, At: func(time.Time) float64 { return 1 }})
+		span = history.Span{Start: end.Add(-historySpan), Began: a.flags.past.began, End: end}
+		past[job] = history.Of(first[job].page, second, end.Sub(first[job].at), a.flags.past.rounds[job], span)
+		list = append(list, pastOf(job, past[job])...)
 	}
 	var times []time.Time
 	for at := span.Start; at.Before(span.End); {
@@ -62,9 +58,33 @@ func (a *application) backfill(ctx context.Context) error {
 		}
 	}
 	begin := time.Now()
-	err = a.engine.Backfill(ctx, times, list)
+	if err := a.engine.Backfill(ctx, times, list); err != nil {
+		return err
+	}
+	var last []prom.Past
+	for job, set := range sets {
+		page, err := gather(ctx, set)
+		if err != nil {
+			return err
+		}
+		last = append(last, pastOf(job, history.Now(past[job], page))...)
+	}
+	err = a.engine.Backfill(ctx, []time.Time{time.Now()}, last)
 	a.log.Info("made history", "series", len(list), "after", begin.Sub(asked).Round(time.Millisecond).String(), "took", time.Since(begin).Round(time.Millisecond).String())
 	return err
+}
+
+// pastOf are the series of a job, and that it was up.
+func pastOf(job string, list []history.Series) []prom.Past {
+	past := []prom.Past{{Job: job, Metric: map[string]string{"__name__": "up"}, At: func(time.Time) float64 { return 1 }}}
+	for _, s := range list {
+		one := prom.Past{Job: job, Metric: s.Metric, At: s.At, Ends: s.Gone}
+		if s.Still {
+			one.Every = historyStill
+		}
+		past = append(past, one)
+	}
+	return past
 }
 
 // sets are the pages of the features by the name of their job; the program's own is of no interest.
@@ -80,6 +100,19 @@ func (s *shown) sets() map[string]*collector.Set {
 	return sets
 }
 
+// demoPast is what the parts of a demo tell of the hours before it.
+type demoPast struct {
+	began    time.Time
+	expected map[string]expected      // by job, before it is read
+	rounds   map[string]history.Round // by job
+}
+
+// expected is a metric with as many series as there are when a source has told all it knows.
+type expected struct {
+	name   string
+	series int
+}
+
 // seen is a page of a job, and when it was read.
 type seen struct {
 	page []*dto.MetricFamily
@@ -93,7 +126,7 @@ func (a *application) answered(ctx context.Context, sets map[string]*collector.S
 	for end := time.Now().Add(historyWait); ; {
 		ready := true
 		for job, set := range sets {
-			if p, ok := pages[job]; ok && whole(p.page) {
+			if p, ok := pages[job]; ok && a.whole(job, p.page) {
 				continue
 			}
 			page, err := gather(ctx, set)
@@ -101,7 +134,7 @@ func (a *application) answered(ctx context.Context, sets map[string]*collector.S
 				return nil, err
 			}
 			pages[job] = seen{page, time.Now()}
-			ready = ready && whole(page)
+			ready = ready && a.whole(job, page)
 		}
 		if ready || time.Now().After(end) {
 			return pages, nil
@@ -112,9 +145,13 @@ func (a *application) answered(ctx context.Context, sets map[string]*collector.S
 	}
 }
 
-// whole tells whether all collectors of a page succeeded.
-func whole(page []*dto.MetricFamily) bool {
+// whole tells whether all collectors of a job's page succeeded, and show as much as is expected of them.
+func (a *application) whole(job string, page []*dto.MetricFamily) bool {
+	expected := a.flags.past.expected[job]
 	for _, f := range page {
+		if f.GetName() == expected.name {
+			expected.series -= len(f.GetMetric())
+		}
 		if f.GetName() != "oriel_collector_success" {
 			continue
 		}
@@ -124,7 +161,7 @@ func whole(page []*dto.MetricFamily) bool {
 			}
 		}
 	}
-	return true
+	return expected.series <= 0
 }
 
 func gather(ctx context.Context, set *collector.Set) ([]*dto.MetricFamily, error) {

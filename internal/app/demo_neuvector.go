@@ -18,7 +18,8 @@ func openDemoNeuVector(ctx context.Context, dir string, log *slog.Logger) (demoP
 	if err != nil {
 		return demoPart{}, err
 	}
-	for i, name := range []string{"edge1", "edge2"} {
+	edges := []string{"edge1", "edge2"}
+	for i, name := range edges {
 		size := demoneuvector.DemoSize()
 		size.Seed, size.Hosts, size.Workloads, size.Images, size.Restless = uint64(i)+2, 2, 12, 10, false
 		edge, err := demoneuvector.New(cfg, size.World(now), log)
@@ -34,7 +35,9 @@ func openDemoNeuVector(ctx context.Context, dir string, log *slog.Logger) (demoP
 	for _, group := range neuvector.Groups() {
 		quick[group] = "4s"
 	}
-	return demoPart{run: primary.Run, sections: map[string]any{"neuvector": map[string]any{
+	// Each cluster tells of each group, and which clusters there are tells the first one.
+	groups := len(quick) + len(edges)*(len(quick)-1)
+	return demoPart{run: primary.Run, past: demoPast{expected: map[string]expected{"neuvector": {"oriel_neuvector_group_success", groups}}}, sections: map[string]any{"neuvector": map[string]any{
 		"address": primary.Addr(), "cluster": "primary", "username": "monitor", "password": cfg.Password, "groups": neuvector.Groups(), "intervals": quick,
 		"tls": map[string]any{"ca_file": primary.CAFile()},
 	}}}, nil

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/orielhq/oriel/internal/demo/history"
 	demopackets "github.com/orielhq/oriel/internal/demo/packets"
 )
 
@@ -21,9 +22,14 @@ func openDemoPackets(ctx context.Context, dir string, log *slog.Logger) (demoPar
 	if err := demopackets.Write(ctx, demopackets.Config{Seed: 1, Start: time.Now()}, name); err != nil {
 		return demoPart{}, err
 	}
+	list, page, err := readCapture(ctx, name, log)
+	if err != nil {
+		return demoPart{}, err
+	}
 	return demoPart{
+		past: demoPast{rounds: map[string]history.Round{"packets": {Page: page, Length: demopackets.Length}}},
 		run: func(ctx context.Context) error {
-			if err := pastRecords(ctx, name, demoLake(dir), demoRecordHours, log); err != nil && ctx.Err() == nil {
+			if err := pastRecords(ctx, list, demoLake(dir), demoRecordHours, log); err != nil && ctx.Err() == nil {
 				log.Warn("no past records of packets", "err", err) // they come by and by
 			}
 			<-ctx.Done()

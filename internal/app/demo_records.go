@@ -13,6 +13,9 @@ import (
 	"sync"
 	"time"
 
+	dto "github.com/prometheus/client_model/go"
+
+	"github.com/orielhq/oriel/internal/collector"
 	demopackets "github.com/orielhq/oriel/internal/demo/packets"
 	"github.com/orielhq/oriel/internal/lake"
 	"github.com/orielhq/oriel/internal/packet"
@@ -31,13 +34,10 @@ var dashboardKinds = []string{"connection", "dns", "http", "tls", "alert"}
 // demoLake is where the demo's records go. Each part has a folder of its own beside it.
 func demoLake(dir string) string { return filepath.Join(filepath.Dir(dir), "lake") }
 
-// pastRecords stores what the packets of the hours before the demo would have
-// left: a capture is read once, and its records are written for each minute of
-// the past, more of them by day than by night.
-func pastRecords(ctx context.Context, capture, dir string, hours int, log *slog.Logger) error {
-	begin := time.Now()
+// readCapture reads a capture at once: its records, and what is counted of it.
+func readCapture(ctx context.Context, name string, log *slog.Logger) ([]packet.Record, []*dto.MetricFamily, error) {
 	cfg := packet.Default()
-	cfg.Files = []string{capture}
+	cfg.Files = []string{name}
 	var mu sync.Mutex // guards list
 	var list []packet.Record
 	monitor, err := packet.New(cfg, func(r packet.Record) error {
@@ -47,11 +47,20 @@ func pastRecords(ctx context.Context, capture, dir string, hours int, log *slog.
 		return nil
 	}, log)
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
-	if err := errors.Join(monitor.Open(ctx), monitor.Run(ctx)); err != nil || ctx.Err() != nil {
-		return err
+	if err := errors.Join(monitor.Open(ctx), monitor.Run(ctx)); err != nil {
+		return nil, nil, err
 	}
+	page, err := gather(ctx, collector.NewSet(log, map[string]collector.Collector{"packets": monitor}))
+	return list, page, err
+}
+
+// pastRecords stores what the packets of the hours before the demo would have
+// left: the records of a capture are written for each minute of
+// the past, more of them by day than by night.
+func pastRecords(ctx context.Context, list []packet.Record, dir string, hours int, log *slog.Logger) error {
+	begin := time.Now()
 	l, err := (&lake.Config{Dir: dir}).Open(log)
 	if err != nil {
 		return err

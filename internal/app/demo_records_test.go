@@ -82,7 +82,22 @@ func TestPastRecordsAreInTheLake(t *testing.T) {
 	if got := part.sections["packets"].(map[string]any)["files"].([]string)[0]; got != capture {
 		t.Fatalf("the capture is %s", got)
 	}
-	if err := pastRecords(t.Context(), capture, demoLake(filepath.Dir(capture)), 2, slog.New(slog.DiscardHandler)); err != nil {
+	list, _, err := readCapture(t.Context(), capture, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	told := 0
+	for _, r := range list {
+		if n, ok := r.(*packet.NTP); ok && n.Answered {
+			if told++; n.OffsetNanos < int64(100*time.Microsecond) || n.OffsetNanos > int64(10*time.Millisecond) {
+				t.Errorf("a clock is off by %v", time.Duration(n.OffsetNanos))
+			}
+		}
+	}
+	if told == 0 {
+		t.Error("no server told the time")
+	}
+	if err := pastRecords(t.Context(), list, demoLake(filepath.Dir(capture)), 2, slog.New(slog.DiscardHandler)); err != nil {
 		t.Fatal(err)
 	}
 	for _, table := range []string{"connection", "dns", "http", "tls", "alert", "modbus", "enip", "stun", "ipsec", "wireguard", "ntp", "dhcp", "sip", "ssh", "credentials"} {

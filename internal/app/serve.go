@@ -34,7 +34,7 @@ type serveFlags struct {
 	externalURL string
 	web         server.Config
 	log         logFlags
-	past        time.Time        // of the demo: when it began, to make up the hours before
+	past        *demoPast        // of the demo: what the hours before it are made of
 	inside      wireguard.Inside // of the demo: its devices are in this process
 }
 
@@ -84,7 +84,7 @@ func serve(ctx context.Context, f serveFlags, log *slog.Logger, ready func(url s
 	cfg.within(f.inside)
 	a := &application{flags: f, log: log, running: newRunning(log), reloads: newReloads()}
 	a.base = context.WithoutCancel(ctx)
-	if !f.past.IsZero() {
+	if f.past != nil {
 		a.hold = make(chan struct{})
 	}
 	a.console = a.newConsole()
@@ -101,7 +101,7 @@ func serve(ctx context.Context, f serveFlags, log *slog.Logger, ready func(url s
 		return errors.Join(err, srv.Run(stopped)) // closes the listeners
 	}
 	return a.run(ctx, srv, func(ctx context.Context) {
-		if !f.past.IsZero() {
+		if f.past != nil {
 			if err := a.backfill(ctx); err != nil && ctx.Err() == nil {
 				log.Warn("no history", "err", err) // graphs fill up by and by
 			}

@@ -133,9 +133,11 @@ func (m *Monitor) readOne(ctx context.Context, w *worker, path string, in io.Rea
 		if !keep {
 			continue
 		}
+		dated := f.time
 		if clock.on && !clock.wait(ctx, &f.time) {
 			return
 		}
+		f.moved = f.time - dated
 		w.take(&f)
 	}
 }

@@ -9,7 +9,8 @@ import (
 
 // NTP is a client's question and the server's answer, or one message of
 // another mode. Times are by the clock of the capture, the offset too: how far
-// the server's clock is ahead of it.
+// the server's clock is ahead of it. A replay that moves the packets to now
+// does not move the server's clock.
 type NTP struct {
 	Flow
 	Version             uint8  `parquet:"version"`
@@ -60,6 +61,7 @@ type ntpAnalyzer struct {
 	c       *conn
 	waiting *NTP
 	stamp   uint64 // of the question: the answer's origin
+	asked   int64  // by the clock of the capture
 	orig    bool
 }
 
@@ -87,7 +89,7 @@ func (a *ntpAnalyzer) data(at int64, orig bool, b []byte) bool {
 	switch p.Mode {
 	case ntp.ModeClient:
 		r.Asked = true
-		a.waiting, a.stamp, a.orig = r, p.Transmit, orig
+		a.waiting, a.stamp, a.asked, a.orig = r, p.Transmit, at-a.w.moved, orig
 		return true
 	case ntp.ModeServer, ntp.ModeBroadcast:
 		r.Answered, r.Reference = true, p.Source()
@@ -95,7 +97,7 @@ func (a *ntpAnalyzer) data(at int64, orig bool, b []byte) bool {
 	}
 	if answer {
 		a.waiting = nil
-		asked := r.Time.UnixNano()
+		asked, at := a.asked, at-a.w.moved
 		r.RTTNanos = max(at-asked, 1)
 		if p.Receive != 0 && p.Transmit != 0 && p.Stratum > 0 && p.Stratum < 16 {
 			received, sent := ntp.Nanos(p.Receive, at), ntp.Nanos(p.Transmit, at)

@@ -362,6 +362,36 @@ func TestLoopGivesTimesOfNow(t *testing.T) {
 	})
 }
 
+// TestAReplayDoesNotMoveServersClocks: what time a server told is compared with the time of the capture.
+func TestAReplayDoesNotMoveServersClocks(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "a.pcap")
+	if err := os.WriteFile(file, pcap(binary.LittleEndian, 0xa1b2c3d4, 4, 1, talkFrames(t)...), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		cfg := Default()
+		cfg.Replay, cfg.Loop, cfg.Files = true, true, []string{file}
+		offsets := map[time.Duration]int{}
+		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+		defer cancel()
+		m, err := New(cfg, func(r Record) error {
+			if n, ok := r.(*NTP); ok && n.Stratum > 0 {
+				offsets[time.Duration(n.OffsetNanos)]++
+			}
+			return nil
+		}, quiet())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := m.Run(ctx); err != nil {
+			t.Fatal(err)
+		}
+		if len(offsets) != 1 || offsets[4991500*time.Microsecond] < 2 {
+			t.Errorf("offsets %v; want that of the capture, 4.9915s, in every round", offsets)
+		}
+	})
+}
+
 func TestFilterChoosesPacketsOfFiles(t *testing.T) {
 	cfg := Default()
 	cfg.Filter = "src host 192.0.2.1"

@@ -23,11 +23,12 @@ const (
 
 // frame is one captured packet. data is the reader's and good until its next call.
 type frame struct {
-	data []byte
-	time int64 // Unix nanoseconds
-	wire int   // bytes on the wire, at least len(data)
-	link uint16
-	way  direction
+	data  []byte
+	time  int64 // Unix nanoseconds
+	moved int64 // how far a replay has moved it
+	wire  int   // bytes on the wire, at least len(data)
+	link  uint16
+	way   direction
 }
 
 var (

@@ -26,6 +26,7 @@ type worker struct {
 	pkt          packet
 	packets      uint64
 	wire         uint64
+	moved        int64 // how far a replay has moved the time of the packet at hand
 	kernelDrops  uint64
 	kernelFreeze uint64
 	recordErrors uint64
@@ -112,6 +113,7 @@ func (w *worker) take(f *frame) {
 		}
 	}()
 	w.packets++
+	w.moved = f.moved
 	w.wire += uint64(f.wire)
 	p := &w.pkt
 	fail := w.dec.decode(f, p)

@@ -21,14 +21,13 @@ type Past struct {
 	// Every is the least time between two samples: what does not move needs few,
 	// though more than one in the five minutes that a query looks back.
 	Every time.Duration
-	// Ends tells that the series ends with the times, as when a scrape no longer
-	// has it: the one that goes on may have another value of a label.
+	// Ends tells that the series ends with the times, as when a scrape no longer has it.
 	Ends bool
 }
 
 // Backfill stores series of the past. Call it between Open and Run, or
 // before Config.Hold is closed: the storage takes what is old only as long as it
-// holds nothing newer. The times must rise.
+// holds nothing newer. The times must rise, also from call to call.
 func (e *Engine) Backfill(ctx context.Context, times []time.Time, list []Past) error {
 	instance := e.current.Load().settings.Instance
 	all := make([]labels.Labels, len(list))

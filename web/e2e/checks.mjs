@@ -48,23 +48,35 @@ export async function settle(page, timeout = 30e3) {
   await page.waitForTimeout(600);
 }
 
-// full tells how long after a moment every panel of every dashboard has shown something. It asserts nothing: machines
-// differ. Three pages load at once.
-export async function full({ open, base, dashboards, began }) {
+const refreshes = 2;
+
+// full opens every dashboard as soon as the demo answers, some at once, and fails for each panel that shows nothing and
+// still does not after two refreshes, five seconds apart, which is how often the demo's sources are read. That the
+// clock is not asked is on purpose: machines differ. The times it returns are for people.
+export async function full({ open, base, dashboards, began, fail }) {
   const waiting = [...dashboards];
   const times = [];
-  await Promise.all(Array.from({ length: 3 }, async () => {
+  const empty = async (page) => {
+    const list = await states(page);
+    return list.length === 0 ? [{ title: 'all', type: 'dashboard', state: 'missing', text: '' }] : [...bad(list), ...list.filter((s) => s.state === 'loading')].filter((s, i, l) => l.indexOf(s) === i);
+  };
+  await Promise.all(Array.from({ length: 4 }, async () => {
     const page = await open({ viewport: { width: 1440, height: 4000 } });
     for (let d = waiting.shift(); d; d = waiting.shift()) {
-      for (const end = Date.now() + 60e3; Date.now() < end;) {
-        await page.goto(`${base}/d/${d.uid}`);
-        const ready = await page.waitForFunction(() => {
-          const list = [...document.querySelectorAll('.panel')];
-          return list.length > 0 && list.every((e) => e.dataset.state !== 'loading');
-        }, undefined, { timeout: 20e3 }).then(() => true, () => false);
-        if (ready && bad(await states(page)).length === 0) break;
+      await page.goto(`${base}/d/${d.uid}`);
+      await page.waitForFunction(() => {
+        const list = [...document.querySelectorAll('.panel')];
+        return list.length > 0 && list.every((e) => e.dataset.state !== 'loading');
+      }, undefined, { timeout: 60e3 }).catch(() => {}); // what loads for a minute is told below
+      let missing = await empty(page);
+      let n = 0;
+      for (; missing.length > 0 && n < refreshes; n++) {
+        await page.waitForTimeout(5000);
+        await page.keyboard.press('r');
+        for (const end = Date.now() + 10e3; missing.length > 0 && Date.now() < end; missing = await empty(page)) await page.waitForTimeout(300);
       }
-      times.push([d.uid, Date.now() - began]);
+      for (const s of missing) fail(`full: ${d.uid}: panel ${JSON.stringify(s.title)} (${s.type}) is ${s.state} ${((Date.now() - began) / 1e3).toFixed(1)} s after the start and ${n} refreshes: ${s.text}`);
+      times.push([d.uid, Date.now() - began, n]);
     }
     await page.context().close();
   }));

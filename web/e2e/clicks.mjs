@@ -158,6 +158,102 @@ export async function clicks({ open, base, shots, fail, settle }) {
     }
   });
 
+  // Links of panels, dashboards and values lead where they say, with the variables and the range.
+  await step('links', async (page) => {
+    const from = () => page.goto(`${base}/d/e2e-kinds?var-device=wg-backup&from=now-30m&to=now`).then(() => settle(page));
+    const at = async (path, want) => {
+      await page.waitForURL((u) => u.pathname === path, { timeout: 10e3 });
+      const q = new URL(page.url()).searchParams;
+      for (const [k, v] of Object.entries(want)) must(q.getAll(k).join() === v, `${path}: ${k} is ${JSON.stringify(q.getAll(k))}, not ${v}`);
+    };
+    const panel = page.locator('.panel[aria-label="Time series, lines"]');
+    await from();
+    await panel.locator('a[title="The interface"]').click();
+    await at('/d/oriel-wireguard', { 'var-interface': 'wg-backup', from: 'now-30m', to: 'now' });
+    await settle(page);
+    must((await page.getByRole('button', { name: /Time range/ }).innerText()) === 'Last 30 minutes', 'the range is kept');
+    const shown = await page.locator('.panel[aria-label="Peers"]').nth(1).locator('tbody tr').allInnerTexts();
+    must(shown.length > 0 && shown.every((r) => r.includes('wg-backup')), `only wg-backup's peers are shown: ${shown.join('; ')}`);
+    await page.goBack();
+    await at('/d/e2e-kinds', { 'var-device': 'wg-backup', from: 'now-30m' });
+    await settle(page);
+    await panel.locator('a[title="All that is chosen"]').click();
+    await at('/d/oriel-wireguard', { 'var-device': 'wg-backup', 'var-size': 'small', 'var-greeting': 'hello', from: 'now-30m' });
+    await from();
+    await page.locator('.bar').getByRole('link', { name: 'DNS', exact: true }).click();
+    await at('/d/oriel-packets-dns', { 'var-device': 'wg-backup', from: 'now-30m', to: 'now' });
+    await from();
+    const cell = page.locator('.panel[aria-label="Table"] td a').first();
+    const address = (await cell.innerText()).trim();
+    await cell.click();
+    await at('/entity', { q: address });
+  });
+
+  // Annotations are drawn where they are, and say what they are to who comes near. The alert is put in between; what it is called is hostile.
+  await step('annotations', async (page) => {
+    const name = 'E2E<i>Alert</i>';
+    let part;
+    await page.route(/\/api\/v1\/query_range\?.*ALERTS/, (r) => {
+      const q = new URL(r.request().url()).searchParams;
+      const [start, end, step] = ['start', 'end', 'step'].map((k) => Number(q.get(k)));
+      const at = start + Math.round((end - start) * 0.4 / step) * step;
+      part = (at - start) / (end - start);
+      return r.fulfill({ json: { status: 'success', data: { resultType: 'matrix', result: [{ metric: { alertname: name, device: 'wg-e2e' }, values: [[at, '1'], [at + step, '1']] }] } } });
+    });
+    await page.goto(`${base}/d/e2e-kinds?from=now-1h&to=now`);
+    await settle(page);
+    await page.waitForTimeout(500);
+    const panel = page.locator('.panel[aria-label="Time series, lines"]');
+    // The foot of a mark is full of its color, orange. One look at the canvas: it has that place and one beside it.
+    const [there, beside] = await panel.evaluate((e, f) => {
+      const over = e.querySelector('.u-over').getBoundingClientRect();
+      const canvas = e.querySelector('canvas');
+      const box = canvas.getBoundingClientRect();
+      const ratio = canvas.width / box.width;
+      const { data, width } = canvas.getContext('2d').getImageData(0, Math.round((over.bottom - box.top - 2) * ratio) - 2, canvas.width, 3);
+      const orange = (x, y) => [0xff, 0x98, 0x30].every((want, k) => Math.abs(data[(y * width + x) * 4 + k] - want) < 32);
+      return [f, f - 0.1].map((part) => {
+        const x = Math.round((over.left - box.left + over.width * part) * ratio);
+        return [0, 1, 2].flatMap((y) => Array.from({ length: 9 }, (_, i) => orange(x - 4 + i, y))).filter(Boolean).length;
+      });
+    }, part);
+    must(part !== undefined, 'the alerts are asked for');
+    must(there >= 6 && beside === 0, `the foot of the mark has ${there} pixels of its color, beside it are ${beside}`);
+    const over = await panel.locator('.u-over').boundingBox();
+    const tip = page.locator('.tip >> visible=true').first();
+    await page.mouse.move(over.x + over.width * part, over.y + over.height / 2);
+    await tip.waitFor({ timeout: 3000 });
+    must((await tip.innerText()).includes(`${name}: wg-e2e`), `near the mark: ${await tip.innerText()}`);
+    await page.screenshot({ path: join(shots, 'click-annotation.png') });
+    await page.mouse.move(over.x + over.width * (part - 0.2), over.y + over.height / 2);
+    must(!(await tip.innerText()).includes(name), `far from the mark: ${await tip.innerText()}`);
+  });
+
+  // Long pages: what is looked for is found, and the rest is folded.
+  await step('folding', async (page) => {
+    await page.goto(`${base}/config`);
+    const open = () => page.locator('details.fold[open]').count();
+    await page.locator('#prometheus-scrape_configs').waitFor();
+    must((await page.locator('#prometheus-scrape_configs[open]').count()) === 0, 'a long section is folded');
+    await page.getByRole('navigation', { name: 'Sections of prometheus' }).getByRole('button', { name: 'scrape_configs' }).click();
+    must(await page.locator('#prometheus-scrape_configs pre').isVisible(), 'the index opens it');
+    await page.getByRole('textbox', { name: 'Filter configuration' }).fill('evaluation_interval');
+    await page.waitForURL(/filter=evaluation_interval/);
+    must((await page.locator('#prometheus-global pre').innerText()).startsWith('global:\n  evaluation_interval:') || /^global:\n.*evaluation_interval/s.test(await page.locator('#prometheus-global pre').innerText()), 'the filter shows the line and what it is below');
+    must((await page.locator('#prometheus-scrape_configs').count()) === 0, 'a section without it is left out');
+    await page.goto(`${base}/alerts?tab=rules`);
+    await page.locator('details.fold').first().waitFor();
+    const [groups, unfolded] = [await page.locator('details.fold').count(), await open()];
+    must(unfolded < groups, `${unfolded} of ${groups} groups are unfolded: those in which something happens`);
+    await page.getByRole('textbox', { name: 'Filter rules' }).fill('WireGuardPeerStale');
+    await page.locator('tr[data-rule="WireGuardPeerStale"]').waitFor();
+    must((await page.locator('tr[data-rule]').count()) === 1 && (await open()) === 1, 'one rule is found');
+    await page.getByRole('textbox', { name: 'Filter rules' }).fill('');
+    await page.getByRole('button', { name: /^inactive/ }).click();
+    await page.waitForURL(/state=inactive/);
+    must((await page.locator('tr[data-rule]').count()) > 20 && (await page.locator('tr[data-rule]').filter({ hasText: /^\s*firing/i }).count()) === 0, 'only rules of that state');
+  });
+
   await step('alone', async (page) => {
     await page.goto(`${base}/d/oriel-wireguard`);
     await settle(page);
@@ -266,8 +362,8 @@ export async function clicks({ open, base, shots, fail, settle }) {
       must(answer.status() === 403, `a write of another page: ${answer.status()} for ${JSON.stringify(headers)}`);
     }
     await page.goto(`${base}/config`);
-    await page.locator('pre.code').first().waitFor();
-    const config = (await page.locator('pre.code').allInnerTexts()).join('\n');
+    await page.locator('#oriel-neuvector').waitFor();
+    const config = (await page.locator('pre.code').allTextContents()).join('\n'); // those of shut sections too
     must(config.includes('<secret>') && !/password: (?!"?<secret>|""|null)\S/.test(config), 'secrets are hidden');
   });
 

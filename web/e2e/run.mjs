@@ -74,10 +74,10 @@ try {
   if (!only || only === 'full') {
     const shipped = dashboards.filter((d) => !d.yours);
     const [answers, cdp] = [demoWork(), await browser.newBrowserCDPSession()];
-    const times = await full({ open, base, dashboards: shipped, began });
+    const times = await full({ open, base, dashboards: shipped, began, fail });
     const { processInfo } = await cdp.send('SystemInfo.getProcessInfo');
     const browserWork = processInfo.reduce((s, x) => s + x.cpuTime, 0);
-    console.log(`full: the demo answers after ${((started - began) / 1e3).toFixed(1)} s (${answers.toFixed(1)} s of processor time); all ${times.length} dashboards have every panel filled after ${(times.at(-1)[1] / 1e3).toFixed(1)} s (${demoWork().toFixed(1)} s of processor time, and ${browserWork.toFixed(1)} s of the browser's)`);
+    console.log(`full: the demo answers after ${((started - began) / 1e3).toFixed(1)} s (${answers.toFixed(1)} s of processor time); all ${times.length} dashboards were opened and looked at after ${(times.at(-1)[1] / 1e3).toFixed(1)} s, with ${times.reduce((n, t) => n + t[2], 0)} refreshes (${demoWork().toFixed(1)} s of processor time, and ${browserWork.toFixed(1)} s of the browser's)`);
   }
   const times = [];
   for (const d of dashboards) {

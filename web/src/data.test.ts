@@ -7,6 +7,7 @@ import { transform } from './data/transform';
 import { displayOf, mapping, whole } from './format/display';
 import { durationText, interval, parseDate, parseDuration, parseRange, parseTime, rangeText, timeText } from './format/time';
 import { formatText } from './format/units';
+import { around, sections } from './pages/sections';
 import { listLines } from './panels/Legend';
 
 const field = (name: string, values: unknown[], more: Partial<Field> = {}): Field => ({ name, type: typeof (values.find((v) => v !== null) ?? 0) === 'number' ? 'number' : 'string', values, config: {}, ...more });
@@ -127,5 +128,18 @@ describe('fields', () => {
     expect(table(f).rows).toEqual([[Date.UTC(2026, 0, 1), Infinity]]);
     const one = oneTable([makeFrame([field('Time', [1], { type: 'time' }), field('Value', [2], { legend: 'a' })]), makeFrame([field('Time', [3], { type: 'time' }), field('Value', [4], { legend: 'b' })])]);
     expect(table(one).rows).toEqual([[1, 2, null], [3, null, 4]]);
+  });
+});
+
+describe('a text of YAML', () => {
+  const text = '# of the demo\nglobal:\n  scrape_interval: 5s\nscrape_configs:\n- job_name: a\n  static_configs:\n  - targets:\n    - x:1\n- job_name: b\n  static_configs:\n  - targets:\n    - y:2\n\n';
+  it('has sections', () => {
+    expect(sections(text).map((s) => [s.name, s.lines.length])).toEqual([['', 1], ['global', 2], ['scrape_configs', 9]]);
+    expect(sections(text).flatMap((s) => s.lines).join('\n')).toBe(text.trimEnd());
+    expect(sections('')).toEqual([{ name: '', lines: [''] }]);
+  });
+  it('shows where a word stands', () => {
+    expect(around(sections(text)[2]!.lines, 'y:2')).toEqual(['scrape_configs:', '- job_name: b', '  static_configs:', '  - targets:', '    - y:2']);
+    expect(around(sections(text)[1]!.lines, 'y:2')).toEqual([]);
   });
 });

@@ -10,13 +10,18 @@ import (
 // value that is there now. Before it would have begun at zero there was another
 // run of the same program, which counted at the same rate.
 func (p point) counter(w *wave, waves *waves, apart time.Duration, span Span) func(time.Time) float64 {
+	if p.round > 0 {
+		apart = p.round
+	}
 	rate := max(0, (p.last-p.first)/apart.Seconds())
-	if up := span.End.Sub(span.Began); !span.Began.IsZero() && up > apart && p.last-p.first < few {
+	if up := span.End.Sub(span.Began); p.round == 0 && !span.Began.IsZero() && up > apart && p.last-p.first < few {
 		rate = min(rate, p.last/up.Seconds()) // a few that came just now are no rate
 	}
 	switch {
+	case p.events() && p.goesOn():
+		return p.steps(waves.of(key(p.metric)), span, max(span.End.Sub(span.Began), apart))
 	case p.events() && (rate == 0 || rare(p.metric["__name__"])):
-		return p.steps(waves.of(key(p.metric)), span)
+		return p.steps(waves.of(key(p.metric)), span, eventsEvery)
 	case rate == 0:
 		return func(time.Time) float64 { return p.last }
 	}
@@ -46,6 +51,12 @@ func rare(name string) bool {
 	return false
 }
 
+// goesOn tells what counts a few things all the time: one that is refused and asks again.
+func (p point) goesOn() bool {
+	name := p.metric["__name__"]
+	return strings.Contains(name, "_security_events_") || (strings.Contains(name, "_refusals_") && p.last > p.first)
+}
+
 // events tells what counts something that happens now and then: few, whole, and
 // none while the pages were read, or such that are rare. A run that has just begun has no rate of them.
 func (p point) events() bool {
@@ -55,7 +66,7 @@ func (p point) events() bool {
 
 // steps are events of the run before this one: as many in a while as there are
 // now, at times of their own.
-func (p point) steps(own *wave, span Span) func(time.Time) float64 {
+func (p point) steps(own *wave, span Span, every time.Duration) func(time.Time) float64 {
 	began := span.Began
 	if began.IsZero() {
 		began = span.End
@@ -64,6 +75,6 @@ func (p point) steps(own *wave, span Span) func(time.Time) float64 {
 		if !t.Before(began) {
 			return p.last
 		}
-		return math.Floor(own.sum(t)*p.last/eventsEvery.Seconds() + own.phase)
+		return math.Floor(own.sum(t)*p.last/every.Seconds() + own.phase)
 	}
 }

@@ -20,6 +20,14 @@ type Series struct {
 	At func(time.Time) float64
 	// Still tells that the value is the same all the time, and no counter.
 	Still bool
+	// Gone tells that the series has ended.
+	Gone bool
+}
+
+// Round is what a source does again and again: what its counters count in one, which lasts so long.
+type Round struct {
+	Page   []*dto.MetricFamily
+	Length time.Duration
 }
 
 // Span is the time to make up: from Start to End, which is when the second page was read.
@@ -30,33 +38,70 @@ type Span struct{ Start, Began, End time.Time }
 type point struct {
 	metric      map[string]string
 	first, last float64
-	counts      bool   // a counter, or a part of a histogram
-	single      bool   // no part of a histogram or summary
-	family      string // of the metric: a histogram's parts have one
+	counts      bool          // a counter, or a part of a histogram
+	single      bool          // no part of a histogram or summary
+	round       time.Duration // that it goes: a counter by last-first in one, a gauge up from none; else 0
+	family      string        // of the metric: a histogram's parts have one
 }
 
 // Of makes the past of two pages of a collector that are some time apart.
 // A counter that only the second one has began in between, another series was
 // the same before. Left out is what only the first one has, and a description
 // (_info) that is not the same any longer: it would stand beside the one before.
-func Of(first, second []*dto.MetricFamily, apart time.Duration, span Span) []Series {
-	before := map[string]float64{}
+//
+// What goes round has the rates of a whole round, the zero Round if nothing is known of one.
+func Of(first, second []*dto.MetricFamily, apart time.Duration, round Round, span Span) []Series {
+	counted := map[string]point{}
+	for _, p := range points(round.Page) {
+		if p.counts && !rare(p.metric["__name__"]) {
+			counted[key(p.metric)] = p
+		}
+	}
+	before, described := map[string]float64{}, map[string]bool{}
 	for _, p := range points(first) {
 		before[key(p.metric)] = p.last
+		described[p.metric["__name__"]] = true
 	}
 	all := &waves{span: span, by: map[string]*wave{}}
 	var list []Series
 	for _, p := range points(second) {
-		v, ok := before[key(p.metric)]
-		if (!ok && strings.HasSuffix(p.metric["__name__"], "_info")) || math.IsNaN(p.last) || math.IsInf(p.last, 0) {
+		k := key(p.metric)
+		v, ok := before[k]
+		if (!ok && described[p.metric["__name__"]] && strings.HasSuffix(p.metric["__name__"], "_info")) || math.IsNaN(p.last) || math.IsInf(p.last, 0) {
 			continue
 		}
 		p.first = v // a new counter began at zero
 		if !ok && !p.counts {
 			p.first = p.last
 		}
+		if one, ok := counted[k]; ok {
+			p.round, p.first = round.Length, p.last-one.last
+			delete(counted, k)
+		} else if len(round.Page) > 0 && !p.counts && p.last > p.first {
+			p.round = round.Length
+		}
 		still := !p.counts && p.first == p.last && p.last == math.Trunc(p.last) && !p.moves(span.End)
 		list = append(list, Series{Metric: p.metric, At: p.past(apart, span, all), Still: still})
+	}
+	for _, p := range counted { // later in the round
+		p.round, p.first, p.last = round.Length, -p.last, 0
+		list = append(list, Series{Metric: p.metric, At: p.past(apart, span, all)})
+	}
+	return list
+}
+
+// Now goes on from a past with what a page shows: the values of its series, and which of the past it has no longer.
+func Now(past []Series, page []*dto.MetricFamily) []Series {
+	var list []Series
+	shown := map[string]bool{}
+	for _, p := range points(page) {
+		shown[key(p.metric)] = true
+		list = append(list, Series{Metric: p.metric, At: func(time.Time) float64 { return p.last }})
+	}
+	for _, s := range past {
+		if !shown[key(s.Metric)] {
+			list = append(list, Series{Metric: s.Metric, At: s.At, Gone: true})
+		}
 	}
 	return list
 }
@@ -68,6 +113,12 @@ func (p point) past(apart time.Duration, span Span, waves *waves) func(time.Time
 	switch {
 	case p.counts:
 		return p.counter(w, waves, apart, span)
+	case p.round > 0: // up from none in each, and now where it is
+		rate := (p.last - p.first) / apart.Seconds()
+		begun, round := now-p.last/rate, p.round.Seconds()
+		return func(t time.Time) float64 {
+			return math.Round(rate * math.Mod(math.Mod(seconds(t)-begun, round)+round, round))
+		}
 	case strings.HasSuffix(p.metric["__name__"], "_age_seconds"):
 		made := stamp(now-p.last, 1, now, waves.of(key(p.metric)))
 		return func(t time.Time) float64 { return max(0, float64(t.UnixMilli())/1000-made(t)) }
@@ -82,6 +133,9 @@ func (p point) past(apart time.Duration, span Span, waves *waves) func(time.Time
 	// goes to one at most (a ratio) goes no further.
 	own := waves.of(p.family)
 	limit := math.Inf(1)
+	if strings.HasSuffix(p.metric["__name__"], "_seconds") && p.first > 0 {
+		p.last = min(p.first, p.last) // a program that has just begun is slow
+	}
 	if strings.HasSuffix(p.metric["__name__"], "_ratio") && p.last <= 1 {
 		limit = 1
 	}
@@ -117,6 +171,9 @@ func moment(v, now float64) bool { return v > now-366*86400 && v < now+30*86400 
 // stamp is a time that was renewed every two minutes if it is a recent one, as
 // handshakes are; an old one was the same all the time.
 func stamp(v, unit, now float64, w *wave) func(time.Time) float64 {
+	if v > now+60 { // what is to come
+		return func(time.Time) float64 { return v * unit }
+	}
 	recent := now-v < 300
 	return func(t time.Time) float64 {
 		at := float64(t.UnixMilli()) / 1000

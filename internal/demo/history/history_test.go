@@ -31,7 +31,7 @@ func values(t *testing.T, first, second string, end time.Time) map[string][]floa
 	t.Helper()
 	span := Span{Start: end.Add(-3 * time.Hour), End: end}
 	out := map[string][]float64{}
-	for _, s := range Of(page(t, first), page(t, second), 10*time.Second, span) {
+	for _, s := range Of(page(t, first), page(t, second), 10*time.Second, Round{}, span) {
 		name := s.Metric["__name__"] + s.Metric["le"] + s.Metric["peer"]
 		for at := span.Start; at.Before(end); at = at.Add(15 * time.Second) {
 			out[name] = append(out[name], s.At(at))
@@ -98,7 +98,7 @@ func TestHistogramsStayInOrder(t *testing.T) {
 
 func TestGauges(t *testing.T) {
 	end := time.Unix(1_800_000_000, 0)
-	first := "# TYPE g gauge\ng{peer=\"state\"} 1\ng{peer=\"latency\"} 0.02\ng{peer=\"handshake\"} 1799999950\ng{peer=\"old\"} 1700000000\ng{peer=\"ns\"} 1.79999995e+18\ng{peer=\"nan\"} NaN\ng{peer=\"never\"} 0\n"
+	first := "# TYPE g gauge\ng{peer=\"state\"} 1\ng{peer=\"latency\"} 0.02\ng{peer=\"handshake\"} 1799999950\ng{peer=\"old\"} 1700000000\ng{peer=\"ns\"} 1.79999995e+18\ng{peer=\"nan\"} NaN\ng{peer=\"never\"} 0\ng{peer=\"expiry\"} 1800400000\n"
 	second := strings.Replace(first, "0.02", "0.021", 1)
 	got := values(t, first, second, end)
 	if _, ok := got["gnan"]; ok {
@@ -107,6 +107,9 @@ func TestGauges(t *testing.T) {
 	start := float64(end.Add(-3 * time.Hour).Unix())
 	for i := range got["gstate"] {
 		at := start + float64(i)*15
+		if got["gexpiry"][i] != 1800400000 {
+			t.Fatalf("at %d: what expires in five days did so at %v", i, got["gexpiry"][i])
+		}
 		if got["gstate"][i] != 1 || got["gnever"][i] != 0 {
 			t.Fatalf("at %d: a state moved: %v, %v", i, got["gstate"][i], got["gnever"][i])
 		}
@@ -173,7 +176,7 @@ func TestEventsHappenedBefore(t *testing.T) {
 	}
 	rises := map[string][]time.Time{}
 	counted := map[string]float64{}
-	for _, s := range Of(page(t, text("10")), page(t, text("20")), time.Second, span) {
+	for _, s := range Of(page(t, text("10")), page(t, text("20")), time.Second, Round{}, span) {
 		name := s.Metric["__name__"]
 		before := s.At(span.Start)
 		for at := span.Start.Add(15 * time.Second); at.Before(end); at = at.Add(15 * time.Second) {
@@ -204,5 +207,63 @@ func TestEventsHappenedBefore(t *testing.T) {
 	}
 	if rate := counted["burst_total"] / span.End.Sub(span.Start).Seconds(); rate < 0.7 || rate > 1.4 {
 		t.Errorf("the burst is %v a second; the run counted 1", rate)
+	}
+}
+
+// TestARoundGivesItsRates: what a source does again and again is counted by whole rounds, what it did not do yet too.
+func TestARoundGivesItsRates(t *testing.T) {
+	end := time.Unix(1_800_000_000, 0)
+	span := Span{Start: end.Add(-3 * time.Hour), Began: end.Add(-20 * time.Second), End: end}
+	first := page(t, "# TYPE packets_total counter\npackets_total 0\n# TYPE open gauge\nopen 30\n")
+	second := page(t, "# TYPE packets_total counter\npackets_total 9000\n# TYPE open gauge\nopen 40\n") // it begins with a burst
+	round := Round{Page: page(t, "# TYPE packets_total counter\npackets_total 6000\n# TYPE late_total counter\nlate_total 60\n# TYPE open gauge\nopen 0\n"), Length: time.Minute}
+	rates, top := map[string]float64{}, 0.0
+	for _, s := range Of(first, second, 5*time.Second, round, span) {
+		name, before := s.Metric["__name__"], s.At(span.Start)
+		for at := span.Start.Add(15 * time.Second); at.Before(end); at = at.Add(15 * time.Second) {
+			v := s.At(at)
+			if name == "open" {
+				if top = max(top, v); v < 0 {
+					t.Fatalf("%v are open", v)
+				}
+			}
+			rates[name] += max(0, v-before) / end.Sub(span.Start).Seconds()
+			before = v
+		}
+	}
+	if r := rates["packets_total"]; r < 70 || r > 130 {
+		t.Errorf("%v packets a second; a round has 100", r)
+	}
+	if r := rates["late_total"]; r < 0.7 || r > 1.3 {
+		t.Errorf("%v a second of what comes late in a round; want 1", r)
+	}
+	if top < 80 || top > 120 { // 40 after a third of a round
+		t.Errorf("at most %v are open; want 120 at the end of a round", top)
+	}
+}
+
+// TestNowEndsThePast: a page goes on with what it shows, and ends what it has no longer.
+func TestNowEndsThePast(t *testing.T) {
+	text := "# TYPE a_info gauge\na_info{peer=\"old\"} 1\n# TYPE g gauge\ng 3\n"
+	end := time.Unix(1_800_000_000, 0)
+	past := Of(page(t, text), page(t, text), 5*time.Second, Round{}, Span{Start: end.Add(-time.Hour), End: end})
+	got := map[string]bool{}
+	for _, s := range Now(past, page(t, strings.Replace(strings.Replace(text, "old", "new", 1), "g 3", "g 4", 1))) {
+		got[s.Metric["__name__"]+s.Metric["peer"]] = s.Gone
+		if s.Metric["__name__"] == "g" && s.At(end) != 4 {
+			t.Errorf("g is %v", s.At(end))
+		}
+	}
+	if want := map[string]bool{"a_infoold": true, "a_infonew": false, "g": false}; !maps.Equal(got, want) {
+		t.Errorf("gone: %v; want %v", got, want)
+	}
+}
+
+// TestADescriptionOfALateSourceHasAPast: there was none that it would stand beside.
+func TestADescriptionOfALateSourceHasAPast(t *testing.T) {
+	end := time.Unix(1_800_000_000, 0)
+	list := Of(nil, page(t, "# TYPE a_info gauge\na_info 1\n"), 5*time.Second, Round{}, Span{Start: end.Add(-time.Hour), End: end})
+	if len(list) != 1 || list[0].At(end.Add(-time.Minute)) != 1 {
+		t.Errorf("%v", list)
 	}
 }

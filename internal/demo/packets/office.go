@@ -24,18 +24,28 @@ func (w *wire) office() {
 	}
 }
 
-// time asks a server what time it is. The capture is replayed at other times,
-// so the server does not tell any: it gives its stratum only.
+// time asks a server what time it is, which is some milliseconds ahead of the
+// capture's clock; how many, depends on who asks.
 func (w *wire) time(at time.Duration, n int) {
 	from, to := netip.AddrPortFrom(client(n), 123), netip.AddrPortFrom(Clock, 123)
+	stamp := func(b []byte, at time.Duration) {
+		t := w.start.Add(at)
+		binary.BigEndian.PutUint32(b, uint32(t.Unix()+2208988800))                 //nolint:gosec // seconds since 1900, of this era
+		binary.BigEndian.PutUint32(b[4:], uint32(int64(t.Nanosecond())<<32/1e9+1)) //nolint:gosec // a part of a second
+	}
 	ask := make([]byte, 48)
-	ask[0], ask[2] = 4<<3|3, 6                              // version 4, client
-	binary.BigEndian.PutUint64(ask[40:], uint64(n+1)<<32|1) //nolint:gosec // 24 at most
+	ask[0], ask[2] = 4<<3|3, 6 // version 4, client
+	stamp(ask[40:], at)
 	w.udp(at, from, to, ask)
+	ahead := time.Duration(n*n%7)*700*time.Microsecond + 300*time.Microsecond
 	answer := make([]byte, 48)
-	answer[0], answer[1], answer[2] = 4<<3|4, byte(2+n%3/2), 6 // server, stratum 2 or 3
-	copy(answer[12:], "GPS\x00")
+	answer[0], answer[1], answer[2], answer[3] = 4<<3|4, byte(2+n%3/2), 6, 0xec // server, stratum 2 or 3, a microsecond
+	answer[6], answer[10] = 2, 1                                                // 8 ms from the source, 4 ms unsure
+	copy(answer[12:], []byte{203, 0, 113, 123})                                 // the source
+	stamp(answer[16:], at-16*time.Second)
 	copy(answer[24:32], ask[40:48])
+	stamp(answer[32:], at+1400*time.Microsecond+ahead)
+	stamp(answer[40:], at+1600*time.Microsecond+ahead)
 	w.udp(at+3*time.Millisecond, to, from, answer)
 }
 

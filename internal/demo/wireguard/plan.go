@@ -62,17 +62,17 @@ func wiring() []linkSpec {
 		{
 			hub: office, peer: ana, address: "10.9.0.2", keepalive: keepalive, size: 1000,
 			far: 28 * time.Millisecond,
-			up:  wave(4e3, 3e3, 7*minute, 0), down: wave(18e3, 15e3, 7*minute, 0.1),
+			up:  wave(4e3, 1e3, 7*minute, 0), down: wave(18e3, 5e3, 7*minute, 0.1),
 		},
 		{
 			hub: office, peer: builds, address: "10.9.0.3", keepalive: keepalive, size: 1400,
 			far: 4 * time.Millisecond,
-			up:  bursts(1e3, 110e3, 2*minute, 0.25), down: bursts(2e3, 30e3, 2*minute, 0.3),
+			up:  bursts(20e3, 50e3, 2*minute, 0.25), down: bursts(7e3, 18e3, 2*minute, 0.3),
 		},
 		{
 			hub: office, peer: roamer, address: "10.9.0.4", keepalive: keepalive, size: 240,
 			far: 95 * time.Millisecond, loss: 0.12,
-			up: steady(3e3), down: wave(5e3, 2e3, 3*minute, 0.5),
+			up: steady(3e3), down: wave(5e3, 1e3, 3*minute, 0.5),
 		},
 		{
 			hub: office, peer: warehouse, address: "10.9.0.5", networks: []string{"10.9.64.0/24"}, keepalive: keepalive, size: 700,
@@ -88,23 +88,23 @@ func wiring() []linkSpec {
 		{
 			hub: office, peer: branch, address: "10.9.0.8", networks: []string{"10.9.80.0/24"}, keepalive: keepalive, size: 800,
 			far: 41 * time.Millisecond,
-			up:  wave(14e3, 6e3, 4*minute, 0.3), down: wave(9e3, 4e3, 4*minute, 0.3),
+			up:  wave(14e3, 3e3, 4*minute, 0.3), down: wave(9e3, 2e3, 4*minute, 0.3),
 		},
 
 		{
 			hub: backup, peer: builds, address: "10.10.0.2", keepalive: keepalive, size: 1400,
 			far: 6 * time.Millisecond,
-			up:  wave(22e3, 18e3, 5*minute, 0.6), down: steady(1e3),
+			up:  wave(22e3, 6e3, 5*minute, 0.6), down: steady(1e3),
 		},
 		{
 			hub: backup, peer: warehouse, address: "10.10.0.3", keepalive: keepalive, size: 1400,
 			far: 22 * time.Millisecond,
-			up:  bursts(800, 70e3, 4*minute, 0.3), down: steady(1500),
+			up:  bursts(15e3, 36e3, 4*minute, 0.3), down: steady(1500),
 		},
 		{
 			hub: backup, peer: churner, address: "10.10.0.4", networks: []string{"10.10.32.0/20"}, keepalive: keepalive, size: 1200,
 			far: 63 * time.Millisecond,
-			up:  steady(2e3), down: wave(20e3, 16e3, 6*minute, 0.8),
+			up:  steady(2e3), down: wave(20e3, 5e3, 6*minute, 0.8),
 		},
 	}
 }

@@ -23,9 +23,16 @@ func steady(rate float64) shape {
 	return func(float64) float64 { return rate }
 }
 
+// even is how long a stream has its mean rate at the start, in seconds: demos
+// make up the hours before from what they see then.
+const even = 20.0
+
 // wave is a day of a few minutes: a sine around mean. It begins at phase, a fraction of the period.
 func wave(mean, swing, period, phase float64) shape {
 	return func(t float64) float64 {
+		if t < even {
+			return mean
+		}
 		return mean + swing*math.Sin(2*math.Pi*(t/period+phase))
 	}
 }
@@ -33,6 +40,9 @@ func wave(mean, swing, period, phase float64) shape {
 // bursts is high for the fraction duty of every period, low for the rest.
 func bursts(low, high, period, duty float64) shape {
 	return func(t float64) float64 {
+		if t < even {
+			return low + duty*(high-low)
+		}
 		if math.Mod(t, period) < duty*period {
 			return high
 		}

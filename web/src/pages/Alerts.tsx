@@ -3,6 +3,7 @@ import { useState } from 'react';
 import { ago, timeText } from '../format/time';
 import { inline } from '../panels/Text';
 import { Loaded, Page } from '../ui/Data';
+import { Fold } from '../ui/Fold';
 import { Link } from '../ui/Link';
 import { useAsync, useTick } from '../ui/hooks';
 import { useParam } from '../ui/url';
@@ -76,31 +77,60 @@ function Firing({ list, onSilence }: { list: Alert[]; onSilence: (matchers: stri
   );
 }
 
+const conditions = ['firing', 'pending', 'inactive', 'error', 'recording'] as const;
+const colors = { firing: 'red', pending: 'yellow', inactive: 'green', error: 'red', recording: 'gray' };
+const condition = (r: Rule): typeof conditions[number] => (r.health === 'err' ? 'error' : r.type === 'recording' ? 'recording' : r.state ?? 'inactive');
+const urgent = (r: Rule) => ['firing', 'pending', 'error'].includes(condition(r));
+
+// Rules lists the rules by their groups. A group in which nothing happens is folded.
 function Rules({ of }: { of: ReturnType<typeof useAsync<Awaited<ReturnType<typeof groups>>>> }) {
   const [filter, setFilter] = useParam('filter');
-  const hit = (r: Rule) => `${r.name} ${r.query} ${r.state ?? ''}`.toLowerCase().includes(filter.toLowerCase());
+  const [state, setState] = useParam('state');
+  const [all, setAll] = useState<boolean>();
+  const hit = (r: Rule) => (!state || condition(r) === state) && `${r.name} ${r.query}`.toLowerCase().includes(filter.toLowerCase());
+  const narrow = filter !== '' || state !== '';
   return (
     <>
-      <TextInput size="xs" mb="xs" maw={320} placeholder="Filter" aria-label="Filter rules" value={filter} onChange={(e) => setFilter(e.currentTarget.value)} />
+      <Group gap={6} mb="xs">
+        <TextInput size="xs" w={280} placeholder="Filter" aria-label="Filter rules" value={filter} onChange={(e) => setFilter(e.currentTarget.value)} />
+        {conditions.map((c) => {
+          const n = of.data?.reduce((sum, g) => sum + g.rules.filter((r) => condition(r) === c).length, 0) ?? 0;
+          return (n > 0 || state === c) && <Button key={c} size="xs" variant={state === c ? 'filled' : 'default'} aria-pressed={state === c} onClick={() => setState(state === c ? '' : c)}>{c} ({n})</Button>;
+        })}
+        <Button size="xs" variant="default" onClick={() => setAll(true)}>Unfold all</Button>
+        <Button size="xs" variant="default" onClick={() => setAll(false)}>Fold all</Button>
+      </Group>
       <Loaded of={of} empty="There are no rules.">
-        {(list) => list.filter((g) => g.rules.some(hit)).map((g) => (
-          <div key={g.file + g.name} className="card table" style={{ marginBottom: 8 }}>
-            <Group justify="space-between"><b>{g.name}</b><Text size="xs" c="dimmed">{g.file}, every {g.interval} s</Text></Group>
-            <Table verticalSpacing={3} fz="xs">
-              <Table.Tbody>
-                {g.rules.filter(hit).map((r, i) => (
-                  <Table.Tr key={i}>
-                    <Table.Td w={80}><Badge size="xs" color={r.health === 'err' ? 'red' : r.type === 'recording' ? 'gray' : r.state === 'firing' ? 'red' : r.state === 'pending' ? 'yellow' : 'green'}>{r.health === 'err' ? 'error' : r.type === 'recording' ? 'recording' : r.state}</Badge></Table.Td>
-                    <Table.Td><b>{r.name}</b>{r.duration ? <Text span size="xs" c="dimmed"> for {r.duration} s</Text> : null}<Text size="xs" c="dimmed">{inline(r.annotations?.summary?.replace(/\{\{.*?\}\}/g, '…') ?? '')}</Text>{r.lastError && <Text size="xs" c="red">{r.lastError}</Text>}</Table.Td>
-                    <Table.Td style={{ whiteSpace: 'normal', maxWidth: 'none' }}><Link to={`/explore?expr=${encodeURIComponent(r.query)}`} inherit><code style={{ overflowWrap: 'anywhere' }}>{r.query}</code></Link></Table.Td>
-                  </Table.Tr>
-                ))}
-              </Table.Tbody>
-            </Table>
-          </div>
-        ))}
+        {(list) => {
+          const found = list.filter((g) => g.rules.some(hit));
+          if (found.length === 0) return <p className="hint">No rule is like that.</p>;
+          return found.map((g) => (
+            <Fold key={g.file + g.name} open={narrow || (all ?? g.rules.some(urgent))} title={g.name}
+              right={<><Group gap={4}>{conditions.map((c) => { const n = g.rules.filter((r) => condition(r) === c).length; return n > 0 && <Badge key={c} size="xs" tt="none" variant="light" color={colors[c]}>{n} {c}</Badge>; })}</Group><Text span size="xs" c="dimmed">{g.file}, every {g.interval} s</Text></>}>
+              <RuleTable list={g.rules.filter(hit)} />
+            </Fold>
+          ));
+        }}
       </Loaded>
     </>
+  );
+}
+
+function RuleTable({ list }: { list: Rule[] }) {
+  return (
+    <div className="table">
+      <Table verticalSpacing={3} fz="xs" miw={700}>
+        <Table.Tbody>
+          {list.map((r, i) => (
+            <Table.Tr key={i} data-rule={r.name}>
+              <Table.Td w={80}><Badge size="xs" color={colors[condition(r)]}>{condition(r)}</Badge></Table.Td>
+              <Table.Td><b>{r.name}</b>{r.duration ? <Text span size="xs" c="dimmed"> for {r.duration} s</Text> : null}<Text size="xs" c="dimmed">{inline(r.annotations?.summary?.replace(/\{\{.*?\}\}/g, '…') ?? '')}</Text>{r.lastError && <Text size="xs" c="red">{r.lastError}</Text>}</Table.Td>
+              <Table.Td style={{ whiteSpace: 'normal', maxWidth: 'none' }}><Link to={`/explore?expr=${encodeURIComponent(r.query)}`} inherit><code style={{ overflowWrap: 'anywhere' }}>{r.query}</code></Link></Table.Td>
+            </Table.Tr>
+          ))}
+        </Table.Tbody>
+      </Table>
+    </div>
   );
 }
 
