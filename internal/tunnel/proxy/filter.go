@@ -56,7 +56,7 @@ func objects(v any) (list []object) {
 }
 
 // answerAlerts keeps the alerts that carry the tenant's label.
-func (p *Proxy) answerAlerts(r *request, resp *http.Response, w http.ResponseWriter) error {
+func (p *Proxy) answerAlerts(r *request, resp *http.Response, w *reply) error {
 	var got struct {
 		Data struct {
 			Alerts []any `json:"alerts"`
@@ -81,7 +81,7 @@ func (p *Proxy) ownAlerts(t Tenant, all any) []object {
 
 // answerRules keeps the rules that carry the tenant's label, each with the
 // tenant's alerts only. Files' names are the provider's and stay there.
-func (p *Proxy) answerRules(r *request, resp *http.Response, w http.ResponseWriter) error {
+func (p *Proxy) answerRules(r *request, resp *http.Response, w *reply) error {
 	kind, err := r.one("type")
 	if err != nil {
 		return err
@@ -122,7 +122,7 @@ func (p *Proxy) answerRules(r *request, resp *http.Response, w http.ResponseWrit
 
 // passWithout passes an answer of the API without hidden labels: of series, of
 // query results, of exemplars and of the list of labels.
-func (p *Proxy) passWithout(resp *http.Response, w http.ResponseWriter) error {
+func (p *Proxy) passWithout(resp *http.Response, w *reply) error {
 	body, err := plain(resp)
 	if err != nil {
 		return err
