@@ -121,7 +121,7 @@ func (p *Proxy) serverTLS() *tls.Config {
 			// No tickets: who was trusted once is looked at again.
 			return &tls.Config{
 				MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{s.Cert}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: s.Pool,
-				VerifyConnection: s.Verify, SessionTicketsDisabled: true, NextProtos: []string{"http/1.1"},
+				VerifyConnection: s.Verify, SessionTicketsDisabled: true, NextProtos: []string{"http/1.1", "http/1.0"},
 			}, nil
 		},
 	}

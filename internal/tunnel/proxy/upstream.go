@@ -92,7 +92,7 @@ func (p *Proxy) pass(r *request, resp *http.Response, w *reply) error {
 	if resp.ContentLength > limit {
 		return tooLarge(limit)
 	}
-	if len(p.cfg.Hide) > 0 && resp.StatusCode == http.StatusOK {
+	if len(p.cfg.Hide) > 0 {
 		return p.passWithout(resp, w)
 	}
 	for _, name := range []string{"Content-Type", "Content-Encoding"} {
