@@ -89,8 +89,16 @@ func TestRequestsOfOneConnection(t *testing.T) {
 		code   int
 		body   string
 	}{
-		{"GET", 200, "labels"}, {"POST", 200, "query"}, {"GET", 200, long}, {"HEAD", 200, ""}, {"GET", 404, ""}, {"TRACE", 405, ""}, {"OPTIONS", 400, ""},
-		{"GET", 200, "labels"}, {"DELETE", 405, ""}, {"GET", 200, "labels"},
+		{"GET", 200, "labels"},
+		{"POST", 200, "query"},
+		{"GET", 200, long},
+		{"HEAD", 200, ""},
+		{"GET", 404, ""},
+		{"TRACE", 405, ""},
+		{"OPTIONS", 400, ""},
+		{"GET", 200, "labels"},
+		{"DELETE", 405, ""},
+		{"GET", 200, "labels"},
 	} {
 		code, body, _ := c.answer(t, want.method)
 		if code != want.code || want.code == 200 && body != want.body {

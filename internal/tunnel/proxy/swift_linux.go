@@ -46,14 +46,14 @@ func swift(c net.Conn) net.Conn {
 // once calls the system; false if it is to be called again when the socket is ready.
 func (c *swiftCall) once(fd uintptr) bool {
 	for {
-		n, _, errno := syscall.RawSyscall(c.number, fd, uintptr(unsafe.Pointer(unsafe.SliceData(c.b))), uintptr(len(c.b)))
+		n, _, errno := syscall.RawSyscall(c.number, fd, uintptr(unsafe.Pointer(unsafe.SliceData(c.b))), uintptr(len(c.b))) //nolint:gosec // c holds b until it is done
 		switch errno {
 		case syscall.EINTR:
 			continue
 		case syscall.EAGAIN:
 			return false
 		}
-		if c.n, c.errno = int(n), errno; errno != 0 { //nolint:gosec // at most the length of b
+		if c.n, c.errno = int(n), errno; errno != 0 {
 			c.n = 0
 		}
 		return true
@@ -106,7 +106,7 @@ func quietSocket(c net.Conn) bool {
 	quiet := false
 	err := s.raw.Control(func(fd uintptr) {
 		var b [1]byte
-		_, _, errno := syscall.RawSyscall6(syscall.SYS_RECVFROM, fd, uintptr(unsafe.Pointer(&b)), 1, syscall.MSG_PEEK|syscall.MSG_DONTWAIT, 0, 0)
+		_, _, errno := syscall.RawSyscall6(syscall.SYS_RECVFROM, fd, uintptr(unsafe.Pointer(&b)), 1, syscall.MSG_PEEK|syscall.MSG_DONTWAIT, 0, 0) //nolint:gosec // it is done with b when it returns
 		quiet = errno == syscall.EAGAIN
 	})
 	return err == nil && quiet

@@ -109,7 +109,7 @@ func (p *Proxy) pass(r *request, resp *http.Response, w *reply) error {
 	}
 	switch read, err := w.from(resp.Body, limit); {
 	case w.err != nil:
-		return nil // the client does not wait: nothing to tell it
+		return nil //nolint:nilerr // the client does not wait: nothing to tell it
 	case read > limit:
 		return tooLarge(limit)
 	case !errors.Is(err, io.EOF):
