@@ -198,11 +198,11 @@ type exporter struct {
 func startOriel(t tools, dir, addr string, targets int) (*exporter, error) {
 	_, port, _ := net.SplitHostPort(addr)
 	var text strings.Builder
-	interval := "1s"
+	interval, timeout := "1s", "1s"
 	if targets == 1 {
-		interval = "1h" // it is asked
+		interval, timeout = "1h", "10s" // it is asked
 	}
-	fmt.Fprintf(&text, "probes:\n  interval: %s\n  timeout: 1s\n  anonymous_interval: 0\n  concurrency: %d\n  targets:\n", interval, probeWorkers)
+	fmt.Fprintf(&text, "probes:\n  interval: %s\n  timeout: %s\n  anonymous_interval: 0\n  concurrency: %d\n  targets:\n", interval, timeout, probeWorkers)
 	for i := range targets {
 		fmt.Fprintf(&text, "  - {id: '%d', company: acme, host: localhost, port: %s, address: '%s', api: plain, confirm: false, tls: {ca_file: %[4]s/ca/bundle.pem, cert_file: %[4]s/p.crt, key_file: %[4]s/p.key, server_name: localhost}}\n", i, port, addr, dir)
 	}

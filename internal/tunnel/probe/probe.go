@@ -184,7 +184,7 @@ func Dial(ctx context.Context, t Target) (net.Conn, *Result) {
 
 func (r *Result) handshake(ctx context.Context, c *tls.Conn) {
 	start := time.Now()
-	err := c.HandshakeContext(ctx)
+	err := shake(ctx, c)
 	r.Handshake = time.Since(start)
 	if err != nil {
 		r.fail(StepTLS, err)

@@ -58,7 +58,7 @@ func (p *Proxy) query(r *request, to url.Values) error {
 	if text == "" {
 		return bad("bad_request", "parameter \"query\" is missing")
 	}
-	text, err = r.company.enforceOnce(text, p.rules)
+	text, err = r.company.queryOnce(text, p.rules)
 	if err != nil {
 		return err
 	}
@@ -142,7 +142,7 @@ func (p *Proxy) selectors(r *request, to url.Values, needed bool) error {
 		if s == "" {
 			return bad("bad_request", "an empty match[]")
 		}
-		held, err := r.tenant.selector(s, p.rules)
+		held, err := r.company.selectorOnce(s, p.rules)
 		if err != nil {
 			return err
 		}

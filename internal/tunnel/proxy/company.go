@@ -23,17 +23,17 @@ type company struct {
 	mu       sync.Mutex           // guards what follows
 	tokens   float64
 	filled   time.Time
-	requests map[string]int64  // by endpoint
-	refusals map[string]int64  // by reason
-	results  map[string]int64  // of questions to Prometheus
-	enforced map[string]string // queries as they were held to the tenant: dashboards ask the same again and again
+	requests map[string]int64      // by endpoint
+	refusals map[string]int64      // by reason
+	results  map[string]int64      // of questions to Prometheus
+	enforced map[remembered]string // queries and selectors as they were held to the tenant: dashboards ask the same again and again
 }
 
 func newCompany(c Company, cfg Config) *company {
 	o := &company{
 		Tenant: Tenant{cfg.Label, c.Name}, cfg: c, most: int64(c.MaxConcurrent), rate: c.Rate,
 		requests: map[string]int64{}, refusals: map[string]int64{}, results: map[string]int64{},
-		enforced: map[string]string{}, upstream: newHistogram(), took: newHistogram(),
+		enforced: map[remembered]string{}, upstream: newHistogram(), took: newHistogram(),
 	}
 	if o.most == 0 {
 		o.most = int64(cfg.Limits.CompanyConcurrent)
@@ -126,16 +126,31 @@ const (
 	maxRememberedQuery = 2048
 )
 
-// enforceOnce is Tenant.enforce, which gives the same text for the same query.
-func (c *company) enforceOnce(query string, r rules) (string, error) {
+// queryOnce is Tenant.enforce, which gives the same text for the same query.
+func (c *company) queryOnce(query string, r rules) (string, error) {
+	return c.once(remembered{text: query}, func() (string, error) { return c.enforce(query, r) })
+}
+
+// selectorOnce is Tenant.selector likewise.
+func (c *company) selectorOnce(selector string, r rules) (string, error) {
+	return c.once(remembered{selector, true}, func() (string, error) { return c.selector(selector, r) })
+}
+
+// remembered is what a company asked. As a selector a text may mean something else than as a query.
+type remembered struct {
+	text     string
+	selector bool
+}
+
+func (c *company) once(what remembered, hold func() (string, error)) (string, error) {
 	c.mu.Lock()
-	held, ok := c.enforced[query]
+	held, ok := c.enforced[what]
 	c.mu.Unlock()
 	if ok {
 		return held, nil
 	}
-	held, err := c.enforce(query, r)
-	if err != nil || len(query) > maxRememberedQuery {
+	held, err := hold()
+	if err != nil || len(what.text) > maxRememberedQuery {
 		return held, err
 	}
 	c.mu.Lock()
@@ -143,6 +158,6 @@ func (c *company) enforceOnce(query string, r rules) (string, error) {
 	if len(c.enforced) >= maxRemembered {
 		clear(c.enforced)
 	}
-	c.enforced[query] = held
+	c.enforced[what] = held
 	return held, nil
 }

@@ -11,6 +11,9 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"os"
+	"slices"
+	"strconv"
 	"sync"
 	"time"
 )
@@ -19,24 +22,32 @@ import (
 const idleTime = 60 * time.Second
 
 // direct is an HTTP/1.1 client for one server. Unlike http.Transport it needs
-// no goroutines of a connection's own, whose wake-ups cost more than a small query.
+// no goroutines of a connection's own, whose wake-ups cost more than a small
+// query. A connection serves one company all its life: whatever goes wrong on
+// it, an answer cannot come to another one.
 type direct struct {
 	address string
 	tls     *tls.Config // nil: plain
 	keep    int
 
-	mu   sync.Mutex // guards idle
-	idle []*directConn
+	mu   sync.Mutex // guards what follows
+	idle map[string][]*directConn
+	kept int // of all companies
 }
+
+// maxEarly bounds what may come before an answer.
+const maxEarly = 5
 
 // maxHead bounds the head of an answer, with what is read ahead of its body.
 const maxHead = 128 << 10
 
 type directConn struct {
 	net.Conn
-	r    *bufio.Reader
-	used time.Time
-	left int // bytes that may be read for a head; -1: it is read
+	plain   net.Conn // below TLS
+	company string
+	r       *bufio.Reader
+	used    time.Time
+	left    int // bytes that may be read for a head; -1: it is read
 }
 
 // Read reads, but not a head without end.
@@ -50,8 +61,24 @@ func (c *directConn) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// silent tells whether a kept connection is as it should be: open, and nothing
+// has come on it that nobody asked for and the next one would take for an answer.
+func (c *directConn) silent() bool {
+	if !quietSocket(c.plain) {
+		return false
+	}
+	if c.Conn == c.plain {
+		return true
+	}
+	// What TLS has read ahead, and nothing else: the time is over.
+	_ = c.SetReadDeadline(time.Unix(1, 0))
+	_, err := c.r.Peek(1)
+	_ = c.SetReadDeadline(time.Time{})
+	return errors.Is(err, os.ErrDeadlineExceeded)
+}
+
 func newDirect(u *url.URL, settings *tls.Config, keep int) *direct {
-	d := &direct{address: u.Host, keep: keep}
+	d := &direct{address: u.Host, keep: keep, idle: map[string][]*directConn{}}
 	port := "80"
 	if u.Scheme == "https" {
 		port = "443"
@@ -66,23 +93,33 @@ func newDirect(u *url.URL, settings *tls.Config, keep int) *direct {
 	return d
 }
 
-// take returns the connection used last; fresh is true if it is a new one.
-func (d *direct) take(ctx context.Context) (c *directConn, fresh bool, err error) {
+// pop returns the company's connection used last.
+func (d *direct) pop(company string) *directConn {
 	d.mu.Lock()
-	for len(d.idle) > 0 {
-		c := d.idle[len(d.idle)-1]
-		d.idle = d.idle[:len(d.idle)-1]
-		if time.Since(c.used) < idleTime {
-			d.mu.Unlock()
+	defer d.mu.Unlock()
+	list := d.idle[company]
+	if len(list) == 0 {
+		return nil
+	}
+	d.idle[company] = list[:len(list)-1]
+	d.kept--
+	return list[len(list)-1]
+}
+
+// take returns the company's connection used last; fresh is true if it is a new one.
+func (d *direct) take(ctx context.Context, company string) (c *directConn, fresh bool, err error) {
+	for c := d.pop(company); c != nil; c = d.pop(company) {
+		if time.Since(c.used) < idleTime && c.silent() {
 			return c, false, nil
 		}
 		_ = c.Close()
 	}
-	d.mu.Unlock()
 	plain, err := (&net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}).DialContext(ctx, "tcp", d.address)
 	if err != nil {
 		return nil, true, err
 	}
+	plain = swift(plain)
+	under := plain
 	if d.tls != nil {
 		t := tls.Client(plain, d.tls)
 		if err := t.HandshakeContext(ctx); err != nil {
@@ -90,7 +127,7 @@ func (d *direct) take(ctx context.Context) (c *directConn, fresh bool, err error
 		}
 		plain = t
 	}
-	made := &directConn{Conn: plain}
+	made := &directConn{Conn: plain, plain: under, company: company}
 	made.r = bufio.NewReaderSize(made, 32<<10)
 	return made, true, nil
 }
@@ -99,35 +136,53 @@ func (d *direct) put(c *directConn) {
 	c.used = time.Now()
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if len(d.idle) >= d.keep {
+	if d.kept >= d.keep {
+		d.closeIdle(idleTime)
+	}
+	if d.kept >= d.keep {
 		_ = c.Close()
 		return
 	}
-	d.idle = append(d.idle, c)
+	d.idle[c.company] = append(d.idle[c.company], c)
+	d.kept++
+}
+
+// closeIdle closes what was not used for so long; the caller has the lock.
+func (d *direct) closeIdle(long time.Duration) {
+	for company, list := range d.idle {
+		list = slices.DeleteFunc(list, func(c *directConn) bool {
+			old := time.Since(c.used) >= long
+			if old {
+				_ = c.Close()
+				d.kept--
+			}
+			return old
+		})
+		if d.idle[company] = list; len(list) == 0 {
+			delete(d.idle, company)
+		}
+	}
 }
 
 // CloseIdleConnections closes what nobody uses.
 func (d *direct) CloseIdleConnections() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	for _, c := range d.idle {
-		_ = c.Close()
-	}
-	d.idle = nil
+	d.closeIdle(0)
 }
 
-// RoundTrip sends a request, whose body can be had again, and returns the answer.
-func (d *direct) RoundTrip(r *http.Request) (*http.Response, error) {
-	var text bytes.Buffer
-	if err := r.Write(&text); err != nil {
+// ask sends a company's request and returns the answer.
+func (d *direct) ask(company string, r *http.Request) (*http.Response, error) {
+	text, err := asText(r)
+	if err != nil {
 		return nil, err
 	}
 	for {
-		c, fresh, err := d.take(r.Context())
+		c, fresh, err := d.take(r.Context(), company)
 		if err != nil {
 			return nil, err
 		}
-		resp, err := d.exchange(r, c, text.Bytes())
+		resp, err := d.exchange(r, c, text)
 		if err == nil {
 			return resp, nil
 		}
@@ -137,6 +192,32 @@ func (d *direct) RoundTrip(r *http.Request) (*http.Response, error) {
 			return nil, errors.Join(r.Context().Err(), err)
 		}
 	}
+}
+
+// asText is the request as it is sent: what http.Request.Write makes of it, with fewer steps.
+func asText(r *http.Request) ([]byte, error) {
+	b := bytes.NewBuffer(make([]byte, 0, 512+len(r.URL.RawQuery)+int(r.ContentLength)))
+	b.WriteString(r.Method)
+	b.WriteByte(' ')
+	b.WriteString(r.URL.RequestURI())
+	b.WriteString(" HTTP/1.1\r\nHost: ")
+	b.WriteString(r.URL.Host)
+	b.WriteString("\r\n")
+	if r.Body != nil {
+		b.WriteString("Content-Length: ")
+		b.Write(strconv.AppendInt(b.AvailableBuffer(), r.ContentLength, 10))
+		b.WriteString("\r\n")
+	}
+	_ = r.Header.Write(b)
+	b.WriteString("\r\n")
+	if r.Body == nil {
+		return b.Bytes(), nil
+	}
+	n, err := b.ReadFrom(r.Body)
+	if err == nil && n != r.ContentLength {
+		err = fmt.Errorf("a body of %d bytes: want %d", n, r.ContentLength)
+	}
+	return b.Bytes(), err
 }
 
 // errNoAnswer is wrapped by errors of a connection that ended before an answer began.
@@ -157,6 +238,12 @@ func (d *direct) exchange(r *http.Request, c *directConn, text []byte) (*http.Re
 		return fail(fmt.Errorf("%w: %w", errNoAnswer, err))
 	}
 	resp, err := http.ReadResponse(c.r, r)
+	for n := 0; err == nil && resp.StatusCode/100 == 1 && n < maxEarly; n++ { // hints; the answer is still to come
+		resp, err = http.ReadResponse(c.r, r)
+	}
+	if err == nil && (resp.StatusCode < 200 || resp.StatusCode > 599) {
+		err = fmt.Errorf("prometheus answers with status %d", resp.StatusCode)
+	}
 	if err != nil {
 		return fail(err)
 	}

@@ -49,7 +49,7 @@ func TestDirect(t *testing.T) {
 	const good = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 	ask := func(d *direct, u *url.URL) (string, error) {
 		r, _ := http.NewRequestWithContext(t.Context(), http.MethodPost, u.String(), strings.NewReader("a=b"))
-		resp, err := d.RoundTrip(r)
+		resp, err := d.ask(acme, r)
 		if err != nil {
 			return "", err
 		}
@@ -64,7 +64,7 @@ func TestDirect(t *testing.T) {
 			t.Fatalf("request %d: %q, %v", i, got, err)
 		}
 	}
-	if n := len(d.idle); n != 1 {
+	if n := d.kept; n != 1 {
 		t.Errorf("%d connections kept; want 1", n)
 	}
 	d.CloseIdleConnections()
@@ -77,7 +77,7 @@ func TestDirect(t *testing.T) {
 	for _, cut := range []string{"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nok", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok"} {
 		u := server(t, cut)
 		d := newDirect(u, nil, 4)
-		if got, err := ask(d, u); err == nil || len(d.idle) > 0 {
+		if got, err := ask(d, u); err == nil || d.kept > 0 {
 			t.Errorf("%q passes as whole: %q", cut, got)
 		}
 	}

@@ -11,8 +11,8 @@ const Embedded = "embedded"
 // handlerTransport asks a handler of this program, without a socket.
 type handlerTransport struct{ h http.Handler }
 
-// RoundTrip returns as soon as the handler has begun to answer.
-func (t handlerTransport) RoundTrip(r *http.Request) (*http.Response, error) {
+// ask returns as soon as the handler has begun to answer.
+func (t handlerTransport) ask(_ string, r *http.Request) (*http.Response, error) {
 	body, out := io.Pipe()
 	w := &pipeWriter{header: http.Header{}, out: out, begun: make(chan struct{})}
 	r.RequestURI = r.URL.RequestURI()

@@ -57,7 +57,9 @@ func (t Tenant) enforce(query string, r rules) (string, error) {
 		if err := t.allows(s.LabelMatchers); err != nil {
 			return err
 		}
-		s.LabelMatchers = append(slices.Clone(s.LabelMatchers), own)
+		if !t.in(s.LabelMatchers) { // twice it would be looked up twice
+			s.LabelMatchers = append(slices.Clone(s.LabelMatchers), own)
+		}
 		return nil
 	}), expr, nil)
 	if err != nil {
@@ -95,7 +97,10 @@ func (t Tenant) selector(selector string, r rules) (string, error) {
 		return "", err
 	}
 	var parts []string
-	for _, m := range append(matchers, own) {
+	if !t.in(matchers) {
+		matchers = append(matchers, own)
+	}
+	for _, m := range matchers {
 		if slices.Contains(r.hidden, m.Name) {
 			return "", fmt.Errorf("%w: %q", errHidden, m.Name)
 		}

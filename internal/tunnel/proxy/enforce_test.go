@@ -16,6 +16,7 @@ func TestEnforce(t *testing.T) {
 		{`sum(rate(a[5m])) / b`, `sum(rate(a{company_name="acme \"1\""}[5m])) / b{company_name="acme \"1\""}`},
 		{`max_over_time(a[1h:1m] offset 1d)`, `max_over_time(a{company_name="acme \"1\""}[1h:1m] offset 1d)`},
 		{`{company_name=~"acme.*",x="1"}`, `{company_name="acme \"1\"",company_name=~"acme.*",x="1"}`},
+		{`up{company_name="acme \"1\""} + b`, `up{company_name="acme \"1\""} + b{company_name="acme \"1\""}`},
 		{`1 + 1`, `1 + 1`},
 	} {
 		if got, err := acme.Enforce(tt.query); err != nil || got != tt.want {

@@ -56,7 +56,7 @@ func objects(v any) (list []object) {
 }
 
 // answerAlerts keeps the alerts that carry the tenant's label.
-func (p *Proxy) answerAlerts(r *request, resp *http.Response, w http.ResponseWriter) error {
+func (p *Proxy) answerAlerts(r *request, resp *http.Response, w *reply) error {
 	var got struct {
 		Data struct {
 			Alerts []any `json:"alerts"`
@@ -81,7 +81,7 @@ func (p *Proxy) ownAlerts(t Tenant, all any) []object {
 
 // answerRules keeps the rules that carry the tenant's label, each with the
 // tenant's alerts only. Files' names are the provider's and stay there.
-func (p *Proxy) answerRules(r *request, resp *http.Response, w http.ResponseWriter) error {
+func (p *Proxy) answerRules(r *request, resp *http.Response, w *reply) error {
 	kind, err := r.one("type")
 	if err != nil {
 		return err
@@ -109,6 +109,9 @@ func (p *Proxy) answerRules(r *request, resp *http.Response, w http.ResponseWrit
 			if alerts, ok := one["alerts"]; ok {
 				one["alerts"] = p.ownAlerts(r.tenant, alerts)
 			}
+			if text, _ := one["lastError"].(string); text != "" {
+				one["lastError"] = "the rule could not be evaluated" // Prometheus names series in it, of whomever
+			}
 			p.stripped(one["labels"])
 			mine = append(mine, one)
 		}
@@ -122,7 +125,7 @@ func (p *Proxy) answerRules(r *request, resp *http.Response, w http.ResponseWrit
 
 // passWithout passes an answer of the API without hidden labels: of series, of
 // query results, of exemplars and of the list of labels.
-func (p *Proxy) passWithout(resp *http.Response, w http.ResponseWriter) error {
+func (p *Proxy) passWithout(resp *http.Response, w *reply) error {
 	body, err := plain(resp)
 	if err != nil {
 		return err
@@ -136,8 +139,30 @@ func (p *Proxy) passWithout(resp *http.Response, w http.ResponseWriter) error {
 		got["data"] = slices.DeleteFunc(names, func(e any) bool { s, ok := e.(string); return ok && slices.Contains(p.cfg.Hide, s) })
 	}
 	p.without(got["data"])
+	p.unsaid(got)
 	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(resp.StatusCode)
 	return json.NewEncoder(w).Encode(got)
+}
+
+// unsaid takes out what Prometheus says of an error or a warning if it names hidden labels: it may quote a series.
+func (p *Proxy) unsaid(answer object) {
+	const instead = "prometheus' words on this are not shown: they name labels that are hidden here"
+	named := func(v any) bool {
+		text, _ := v.(string)
+		return slices.ContainsFunc(p.cfg.Hide, func(name string) bool { return strings.Contains(text, name) })
+	}
+	if named(answer["error"]) {
+		answer["error"] = instead
+	}
+	for _, kind := range []string{"warnings", "infos"} {
+		list, _ := answer[kind].([]any)
+		for i, text := range list {
+			if named(text) {
+				list[i] = instead
+			}
+		}
+	}
 }
 
 // labelSets are the keys below which Prometheus' answers have labels; a list of series has them bare.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"strconv"
@@ -43,44 +44,21 @@ var strange = []string{"connections", "proxy_header", "revoked", "unknown_client
 // results is the closed list of how Prometheus took a question.
 var results = []string{"canceled", "error", "ok", "refused", "timeout", "unreachable"}
 
-// recorder counts what an answer was.
-type recorder struct {
-	http.ResponseWriter
-	code  int
-	begun bool
-	bytes int64
-}
-
-// WriteHeader remembers the status.
-func (w *recorder) WriteHeader(code int) {
-	w.code, w.begun = code, true
-	w.ResponseWriter.WriteHeader(code)
-}
-
-// Write counts the bytes.
-func (w *recorder) Write(b []byte) (int, error) {
-	w.begun = true
-	n, err := w.ResponseWriter.Write(b)
-	w.bytes += int64(n)
-	return n, err
-}
-
 // serve answers one request.
-func (p *Proxy) serve(rw http.ResponseWriter, r *http.Request) {
+func (p *Proxy) serve(ctx context.Context, w *reply, r *http.Request) {
 	began := time.Now()
-	w := &recorder{ResponseWriter: rw, code: http.StatusOK}
-	who, err := p.whose(r)
+	who, err := p.whose(w.c.Conn)
 	name := "none"
 	switch {
 	case err != nil:
 		p.strangers.count("revoked")
 		fail(w, &failure{code: http.StatusForbidden, kind: "forbidden", err: errors.New("the certificate is not trusted any more")})
-		w.Header().Set("Connection", "close")
+		w.last = true
 	case who.company == nil:
 		p.strangers.count("unknown_client")
 		fail(w, &failure{code: http.StatusForbidden, kind: "forbidden", err: errors.New("the certificate belongs to no company known here")})
 	default:
-		name, err = p.answer(w, r, who.company)
+		name, err = p.answer(ctx, w, r, who.company)
 		who.company.bytesOut.Add(w.bytes)
 	}
 	if !p.cfg.Audit {
@@ -94,12 +72,12 @@ func (p *Proxy) serve(rw http.ResponseWriter, r *http.Request) {
 		reason = f.reason
 	}
 	// No query text: it can hold what only the company should know.
-	p.log.LogAttrs(r.Context(), slog.LevelInfo, "request", slog.String("company", company), slog.String("certificate", who.serial), slog.String("endpoint", name),
+	p.log.LogAttrs(ctx, slog.LevelInfo, "request", slog.String("company", company), slog.String("certificate", who.serial), slog.String("endpoint", name),
 		slog.String("method", r.Method), slog.Int("code", w.code), slog.Int64("bytes", w.bytes), slog.Duration("took", time.Since(began)), slog.String("refused", reason))
 }
 
 // answer serves a company's request and returns the endpoint's name.
-func (p *Proxy) answer(w *recorder, r *http.Request, c *company) (string, error) {
+func (p *Proxy) answer(ctx context.Context, w *reply, r *http.Request, c *company) (string, error) {
 	e, label, code := route(r.URL)
 	if e == nil {
 		c.asked("none")
@@ -113,7 +91,7 @@ func (p *Proxy) answer(w *recorder, r *http.Request, c *company) (string, error)
 	}
 	c.asked(e.name)
 	began := time.Now()
-	err := p.admit(w, r, c, e, label)
+	err := p.admit(ctx, w, r, c, e, label)
 	if err == nil {
 		c.took.Observe(time.Since(began).Seconds())
 		return e.name, nil
@@ -125,14 +103,15 @@ func (p *Proxy) answer(w *recorder, r *http.Request, c *company) (string, error)
 	}
 	c.refused(f.reason)
 	if w.begun {
-		panic(http.ErrAbortHandler) // a part was sent; the client must see that it is not whole
+		w.err = f // a part was sent; the client must see that it is not whole
+		return e.name, f
 	}
 	fail(w, f)
 	return e.name, f
 }
 
 // admit lets a request through if the company's and everybody's limits allow.
-func (p *Proxy) admit(w *recorder, r *http.Request, c *company, e *endpoint, label string) error {
+func (p *Proxy) admit(ctx context.Context, w *reply, r *http.Request, c *company, e *endpoint, label string) error {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead && (!e.post || r.Method != http.MethodPost) {
 		return &failure{code: http.StatusMethodNotAllowed, kind: "bad_data", reason: "method", err: fmt.Errorf("method %q is not for this path", r.Method)}
 	}
@@ -145,24 +124,15 @@ func (p *Proxy) admit(w *recorder, r *http.Request, c *company, e *endpoint, lab
 	}
 	defer c.now.Add(-1)
 	req := &request{Request: r, company: c, tenant: c.Tenant, label: label, gzip: acceptsGzip(r)}
-	if e.name != "read" {
-		r.Body = http.MaxBytesReader(w, r.Body, int64(p.cfg.Limits.Body))
-		if err := r.ParseForm(); err != nil {
-			if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
-				return &failure{code: http.StatusRequestEntityTooLarge, kind: "bad_data", reason: "body", err: err}
-			}
-			return bad("bad_request", "parse parameters: %w", err)
-		}
-		req.form = r.Form
-		for _, values := range r.Form {
-			for _, v := range values {
-				c.bytesIn.Add(int64(len(v)))
-			}
-		}
+	if err := req.parameters(e, int64(p.cfg.Limits.Body)); err != nil {
+		return err
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), p.cfg.Limits.Timeout.Std()+time.Second)
+	ctx, cancel := context.WithTimeout(ctx, p.cfg.Limits.Timeout.Std()+time.Second)
 	defer cancel()
-	req.Request = r.WithContext(ctx)
+	req.ctx = ctx
+	if w.r.Body.(*requestBody).ended {
+		defer w.c.watch(cancel)()
+	}
 	if err := p.turn(ctx); err != nil {
 		return err
 	}
@@ -185,10 +155,38 @@ func (p *Proxy) admit(w *recorder, r *http.Request, c *company, e *endpoint, lab
 	return p.pass(req, resp, w)
 }
 
+// parameters reads what the client asks, of its URL and its body.
+func (r *request) parameters(e *endpoint, limit int64) error {
+	if e.name == "read" {
+		var err error
+		if r.packed, err = io.ReadAll(io.LimitReader(r.Body, limit+1)); err != nil {
+			return bad("bad_request", "read request: %w", err)
+		}
+		return nil
+	}
+	body := r.Body
+	r.Body = http.MaxBytesReader(nil, body, limit)
+	err := r.ParseForm()
+	r.Body = body
+	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		return &failure{code: http.StatusRequestEntityTooLarge, kind: "bad_data", reason: "body", err: err}
+	}
+	if err != nil {
+		return bad("bad_request", "parse parameters: %w", err)
+	}
+	r.form = r.Form
+	for _, values := range r.Form {
+		for _, v := range values {
+			r.company.bytesIn.Add(int64(len(v)))
+		}
+	}
+	return nil
+}
+
 // ask puts a question for a company, and counts how Prometheus took it.
 func (p *Proxy) ask(ctx context.Context, c *company, q *question) (*http.Response, error) {
 	began := time.Now()
-	resp, err := p.up.do(ctx, q)
+	resp, err := p.up.do(ctx, c.Value, q)
 	c.upstream.Observe(time.Since(began).Seconds())
 	switch {
 	case errors.Is(err, context.DeadlineExceeded):
@@ -242,7 +240,8 @@ func refusedQuery(err error) error {
 }
 
 // fail writes an error as Prometheus does.
-func fail(w http.ResponseWriter, f *failure) {
+func fail(w *reply, f *failure) {
+	w.again()
 	w.Header().Set("Content-Type", "application/json")
 	if f.retry > 0 {
 		w.Header().Set("Retry-After", strconv.Itoa(int(f.retry.Seconds())+1))
@@ -252,7 +251,7 @@ func fail(w http.ResponseWriter, f *failure) {
 }
 
 // succeed writes data as Prometheus does.
-func succeed(w http.ResponseWriter, data any) error {
+func succeed(w *reply, data any) error {
 	w.Header().Set("Content-Type", "application/json")
 	return json.NewEncoder(w).Encode(map[string]any{"status": "success", "data": data})
 }

@@ -15,8 +15,6 @@ import (
 	"github.com/orielhq/oriel/internal/tunnel/trust"
 )
 
-const headerTimeout = 10 * time.Second
-
 // listener takes no more connections than allowed, and wraps each so that its PROXY header is read by who serves it.
 type listener struct {
 	net.Listener
@@ -33,7 +31,7 @@ func (l *listener) Accept() (net.Conn, error) {
 		}
 		select {
 		case l.slots <- struct{}{}:
-			return &conn{Conn: c, p: l.p, leave: sync.OnceFunc(func() { <-l.slots })}, nil
+			return &conn{Conn: swift(c), p: l.p, leave: sync.OnceFunc(func() { <-l.slots })}, nil
 		default:
 			l.p.strangers.count("connections")
 			_ = c.Close()
@@ -83,7 +81,7 @@ func (p *Proxy) readHeader(c net.Conn) (client, error) {
 	if !p.trusts(c.RemoteAddr()) {
 		return client{}, errors.New("PROXY protocol: not from who may send it")
 	}
-	// The server has set a deadline for the request's header, which this is part of.
+	// There is a deadline for the first request's head, which this is part of.
 	h, err := proxyproto.Read(c)
 	if err != nil {
 		return client{}, err
@@ -123,14 +121,14 @@ func (p *Proxy) serverTLS() *tls.Config {
 			// No tickets: who was trusted once is looked at again.
 			return &tls.Config{
 				MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{s.Cert}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: s.Pool,
-				VerifyConnection: s.Verify, SessionTicketsDisabled: true, NextProtos: []string{"http/1.1"},
+				VerifyConnection: s.Verify, SessionTicketsDisabled: true, NextProtos: []string{"http/1.1", "http/1.0"},
 			}, nil
 		},
 	}
 }
 
 // watch takes over changed files, and cuts the connections that they end.
-func (p *Proxy) watch(ctx context.Context) {
+func (p *Proxy) watch(ctx context.Context, all *clients) {
 	tick := time.NewTicker(p.cfg.Reload.Std())
 	defer tick.Stop()
 	for {
@@ -148,10 +146,10 @@ func (p *Proxy) watch(ctx context.Context) {
 			continue
 		}
 		p.state.Store(s)
-		for _, c := range p.open() {
-			if err := p.stillTrusted(c); err != nil {
+		for _, c := range all.conns() {
+			if t, ok := c.secure(); ok && p.stillTrusted(t) != nil {
 				p.strangers.count("revoked")
-				_ = c.NetConn().Close()
+				_ = t.NetConn().Close()
 			}
 		}
 	}

@@ -21,7 +21,7 @@ const apiVersion = "2.42.0"
 // metaAge is how long what Prometheus knows of its metrics is kept.
 const metaAge = time.Minute
 
-func (p *Proxy) buildInfo(_ *request, w http.ResponseWriter) error {
+func (p *Proxy) buildInfo(_ *request, w *reply) error {
 	return succeed(w, map[string]string{"version": apiVersion, "revision": "", "branch": "", "buildUser": "", "buildDate": "", "goVersion": ""})
 }
 
@@ -99,7 +99,7 @@ type errStatus int
 func (e errStatus) Error() string { return "prometheus answers " + strconv.Itoa(int(e)) }
 
 // metadata tells of the metrics that the tenant has series of, and of no other.
-func (p *Proxy) metadata(r *request, w http.ResponseWriter) error {
+func (p *Proxy) metadata(r *request, w *reply) error {
 	form := url.Values{}
 	own, err := r.tenant.Selector("")
 	if err != nil {
@@ -122,10 +122,10 @@ func (p *Proxy) metadata(r *request, w http.ResponseWriter) error {
 	var names struct {
 		Data []string `json:"data"`
 	}
-	if err := p.fetch(r.Context(), r.company, &question{path: "/api/v1/label/__name__/values", form: form}, &names); err != nil {
+	if err := p.fetch(r.ctx, r.company, &question{path: "/api/v1/label/__name__/values", form: form}, &names); err != nil {
 		return err
 	}
-	known, err := p.known(r.Context(), r.company)
+	known, err := p.known(r.ctx, r.company)
 	if err != nil {
 		return err
 	}

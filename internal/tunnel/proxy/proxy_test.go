@@ -249,7 +249,7 @@ func TestAnswersAreFiltered(t *testing.T) {
 		"/api/v1/rules": `{"status":"success","data":{"groups":[
 			{"name":"a","file":"/etc/inner.yml","rules":[
 				{"name":"Mine","type":"alerting",` + mine + `,"alerts":[{` + mine + `,"state":"firing","value":"1e+00"},{"labels":{"company_name":"other"},"state":"firing"}]},
-				{"name":"Rec","type":"recording",` + mine + `},
+				{"name":"Rec","type":"recording","lastError":"duplicate series {company_name=\"other\"}",` + mine + `},
 				{"name":"Theirs","type":"alerting","labels":{"company_name":"other"},"alerts":[]},
 				{"name":"Unlabelled","type":"recording"}]},
 			{"name":"theirs","file":"x","rules":[{"name":"T2","type":"recording","labels":{"company_name":"other"}}]}]}}`,
@@ -261,8 +261,8 @@ func TestAnswersAreFiltered(t *testing.T) {
 	w := start(t, pages, func(c *Config) { c.Hide = []string{"instance"} })
 	client := w.as(proxyproto.Header{Company: acme})
 	for target, want := range map[string]string{
-		"/api/v1/rules":             `{"data":{"groups":[{"file":"","name":"a","rules":[{"alerts":[{"labels":{"company_name":"acme \"1\""},"state":"firing","value":"1e+00"}],"labels":{"company_name":"acme \"1\""},"name":"Mine","type":"alerting"},{"labels":{"company_name":"acme \"1\""},"name":"Rec","type":"recording"}]}]},"status":"success"}`,
-		"/api/v1/rules?type=record": `{"data":{"groups":[{"file":"","name":"a","rules":[{"labels":{"company_name":"acme \"1\""},"name":"Rec","type":"recording"}]}]},"status":"success"}`,
+		"/api/v1/rules":             `{"data":{"groups":[{"file":"","name":"a","rules":[{"alerts":[{"labels":{"company_name":"acme \"1\""},"state":"firing","value":"1e+00"}],"labels":{"company_name":"acme \"1\""},"name":"Mine","type":"alerting"},{"labels":{"company_name":"acme \"1\""},"lastError":"the rule could not be evaluated","name":"Rec","type":"recording"}]}]},"status":"success"}`,
+		"/api/v1/rules?type=record": `{"data":{"groups":[{"file":"","name":"a","rules":[{"labels":{"company_name":"acme \"1\""},"lastError":"the rule could not be evaluated","name":"Rec","type":"recording"}]}]},"status":"success"}`,
 		"/api/v1/alerts":            `{"data":{"alerts":[{"labels":{"company_name":"acme \"1\""},"state":"firing"}]},"status":"success"}`,
 		"/api/v1/query?query=up":    `{"data":{"result":[{"metric":{"__name__":"up"},"value":[1,"1"]}],"resultType":"vector"},"status":"success"}`,
 		"/api/v1/series?match[]=up": `{"data":[{"__name__":"up","job":"j"}],"status":"success"}`,
@@ -272,6 +272,15 @@ func TestAnswersAreFiltered(t *testing.T) {
 		if _, page := get(t, client, target, "Accept-Encoding", "gzip"); strings.TrimSpace(page) != want {
 			t.Errorf("%s (-want +got):\n%s", target, cmp.Diff(want, strings.TrimSpace(page)))
 		}
+	}
+	// What Prometheus says of an error may quote a series.
+	w.prom.mu.Lock()
+	w.prom.code = 422
+	w.prom.pages["/api/v1/query"] = `{"status":"error","errorType":"execution","error":"found duplicate series {instance=\"10.0.0.1\"}","warnings":["{instance=\"10.0.0.1\"}","slow"]}`
+	w.prom.mu.Unlock()
+	resp, page := get(t, client, "/api/v1/query?query=up")
+	if code := resp.StatusCode; code != 422 || strings.Contains(page, "10.0.0.1") || !strings.Contains(page, `"execution"`) || !strings.Contains(page, `"slow"`) {
+		t.Errorf("%d %s", code, page)
 	}
 }
 

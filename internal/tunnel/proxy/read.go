@@ -3,7 +3,6 @@ package proxy
 import (
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"slices"
 
@@ -30,18 +29,14 @@ func (p *Proxy) askRead(r *request) (*question, error) {
 		return nil, &failure{code: http.StatusMethodNotAllowed, kind: "bad_data", reason: "method", err: errors.New("remote read is posted")}
 	}
 	limit := int(p.cfg.Limits.Body)
-	packed, err := io.ReadAll(io.LimitReader(r.Body, int64(limit)+1))
-	if err != nil {
-		return nil, bad("bad_request", "read request: %w", err)
-	}
-	n, err := snappy.DecodedLen(packed)
-	if len(packed) > limit || err == nil && n > limit {
+	n, err := snappy.DecodedLen(r.packed)
+	if len(r.packed) > limit || err == nil && n > limit {
 		return nil, &failure{code: http.StatusRequestEntityTooLarge, kind: "bad_data", reason: "body", err: fmt.Errorf("a request larger than %d bytes", limit)}
 	}
 	if err != nil {
 		return nil, bad("parse", "%w: %w", errWire, err)
 	}
-	data, err := snappy.Decode(nil, packed)
+	data, err := snappy.Decode(nil, r.packed)
 	if err != nil {
 		return nil, bad("parse", "%w: %w", errWire, err)
 	}

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"context"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -10,9 +11,11 @@ import (
 // request is what a client asks, understood.
 type request struct {
 	*http.Request
+	ctx     context.Context //nolint:containedctx // of this request alone
 	company *company
 	tenant  Tenant
 	form    url.Values // of the URL and of the body
+	packed  []byte     // the body of a remote read, and a byte more if it is too long
 	label   string     // of /api/v1/label/NAME/values
 	gzip    bool       // the client takes it
 }
@@ -25,9 +28,9 @@ type endpoint struct {
 	// ask makes the request to Prometheus.
 	ask func(*Proxy, *request) (*question, error)
 	// answer writes what came of it; nil passes it on as it is.
-	answer func(*Proxy, *request, *http.Response, http.ResponseWriter) error
+	answer func(*Proxy, *request, *http.Response, *reply) error
 	// own answers without Prometheus' answer being passed on.
-	own func(*Proxy, *request, http.ResponseWriter) error
+	own func(*Proxy, *request, *reply) error
 }
 
 // endpoints by path. What is not here does not exist: admin, targets, config, flags, tsdb and write among it.

@@ -7,9 +7,7 @@ import (
 	"log/slog"
 	"maps"
 	"net"
-	"net/http"
 	"net/netip"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -38,9 +36,6 @@ type Proxy struct {
 	heir           *Proxy   // who goes on from here; set before ctx of Run is done
 	from           heirloom // until Open
 	rest           func()   // what the proxy before has still to do
-
-	mu    sync.Mutex // guards conns
-	conns map[*tls.Conn]bool
 }
 
 // counts is a counter by reason.
@@ -103,40 +98,25 @@ func (p *Proxy) Addr() string {
 	return p.listener.Addr().String()
 }
 
-type connKey struct{}
-
 // Run serves until ctx is done, then lets requests end for the drain time. If
 // another proxy has inherited this one, it is the one that waits for them.
 func (p *Proxy) Run(ctx context.Context) error {
-	srv := &http.Server{
-		Handler: http.HandlerFunc(p.serve), ReadHeaderTimeout: headerTimeout, IdleTimeout: 2 * time.Minute,
-		ReadTimeout: headerTimeout + p.cfg.Limits.Timeout.Std(), WriteTimeout: headerTimeout + 2*p.cfg.Limits.Timeout.Std(),
-		MaxHeaderBytes: 256 << 10, ErrorLog: slog.NewLogLogger(p.log.Handler(), slog.LevelDebug),
-		ConnContext: func(ctx context.Context, c net.Conn) context.Context { return context.WithValue(ctx, connKey{}, c) },
-	}
-	var conns, work sync.WaitGroup
-	srv.ConnState = func(c net.Conn, s http.ConnState) {
-		switch s {
-		case http.StateNew:
-			conns.Add(1)
-		case http.StateClosed, http.StateHijacked:
-			conns.Done()
-		}
-		p.track(c, s)
-	}
+	timeout := p.cfg.Limits.Timeout.Std()
+	all := &clients{answer: p.serve, log: p.log, body: headerTimeout + timeout, write: headerTimeout + 2*timeout}
+	var work sync.WaitGroup
 	socket, l := p.listener, p.listener
 	// What is open goes on when ctx is done, and is watched as long.
 	watched, stop := context.WithCancel(context.WithoutCancel(ctx))
 	if !p.cfg.ProxyProtocol {
 		l = tls.NewListener(l, p.serverTLS())
-		work.Go(func() { p.watch(watched) })
+		work.Go(func() { p.watch(watched, all) })
 	}
 	if p.rest != nil {
 		work.Go(p.rest)
 		p.rest = nil
 	}
 	served := make(chan error, 1)
-	go func() { served <- srv.Serve(l) }()
+	go func() { served <- all.serve(watched, l) }()
 	end := func() error {
 		defer p.up.close()
 		defer work.Wait()
@@ -144,13 +124,8 @@ func (p *Proxy) Run(ctx context.Context) error {
 		deadline, cancel := context.WithTimeout(watched, p.cfg.Drain.Std())
 		defer cancel()
 		_ = socket.Close()
-		srv.SetKeepAlivesEnabled(false)
 		err := <-served
-		// Shutdown would drop requests of those that have just come.
-		within(min(askTime, p.cfg.Drain.Std()), conns.Wait)
-		if srv.Shutdown(deadline) != nil {
-			_ = srv.Close()
-		}
+		all.end(deadline, min(askTime, p.cfg.Drain.Std()))
 		if errors.Is(err, net.ErrClosed) {
 			return nil
 		}
@@ -189,35 +164,9 @@ func within(d time.Duration, wait func()) {
 	}
 }
 
-// track knows the connections that a reload may have to cut.
-func (p *Proxy) track(c net.Conn, s http.ConnState) {
-	t, ok := c.(*tls.Conn)
-	if !ok {
-		return
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	switch s {
-	case http.StateActive, http.StateIdle:
-		if p.conns == nil {
-			p.conns = map[*tls.Conn]bool{}
-		}
-		p.conns[t] = true
-	case http.StateClosed, http.StateHijacked:
-		delete(p.conns, t)
-	}
-}
-
-// open are the connections whose handshake is done.
-func (p *Proxy) open() []*tls.Conn {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return slices.Collect(maps.Keys(p.conns))
-}
-
-// whose tells who sent a request.
-func (p *Proxy) whose(r *http.Request) (client, error) {
-	switch c := r.Context().Value(connKey{}).(type) {
+// whose tells who sends requests on a connection.
+func (p *Proxy) whose(c net.Conn) (client, error) {
+	switch c := c.(type) {
 	case *conn:
 		return c.who, nil
 	case *tls.Conn:

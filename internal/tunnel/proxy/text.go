@@ -18,13 +18,13 @@ const maxLine = 1 << 20
 
 const textType = "text/plain; version=0.0.4; charset=utf-8"
 
-func (p *Proxy) answerFederate(r *request, resp *http.Response, w http.ResponseWriter) error {
+func (p *Proxy) answerFederate(r *request, resp *http.Response, w *reply) error {
 	return p.text(r, resp, w, func(*lines, []byte) {})
 }
 
 // answerMetrics writes the same series with what is known of each metric before them.
-func (p *Proxy) answerMetrics(r *request, resp *http.Response, w http.ResponseWriter) error {
-	known, err := p.known(r.Context(), r.company)
+func (p *Proxy) answerMetrics(r *request, resp *http.Response, w *reply) error {
+	known, err := p.known(r.ctx, r.company)
 	if err != nil {
 		return err
 	}
@@ -45,18 +45,18 @@ func (p *Proxy) answerMetrics(r *request, resp *http.Response, w http.ResponseWr
 var (
 	helpEscaper  = strings.NewReplacer(`\`, `\\`, "\n", `\n`)
 	valueEscaper = strings.NewReplacer(`\`, `\\`, "\n", `\n`, `"`, `\"`)
+	readers      = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, pieceSize) }}
+	writers      = sync.Pool{New: func() any { return bufio.NewWriterSize(nil, pieceSize) }}
 	zippers      = sync.Pool{New: func() any { z, _ := gzip.NewWriterLevel(nil, gzip.BestSpeed); return z }}
 )
 
 // text writes the series of Prometheus' federation that are the tenant's, without
 // hidden labels and, unless the configuration keeps them, without timestamps.
 // describe is called before the first series of each metric.
-func (p *Proxy) text(r *request, resp *http.Response, w http.ResponseWriter, describe func(*lines, []byte)) error {
+func (p *Proxy) text(r *request, resp *http.Response, w *reply, describe func(*lines, []byte)) error {
 	w.Header().Set("Content-Type", textType)
-	g := newGather(w, http.StatusOK)
-	defer g.release()
 	out := writers.Get().(*bufio.Writer)
-	out.Reset(g)
+	out.Reset(w)
 	defer func() {
 		out.Reset(nil)
 		writers.Put(out)
@@ -65,7 +65,7 @@ func (p *Proxy) text(r *request, resp *http.Response, w http.ResponseWriter, des
 	if r.gzip {
 		w.Header().Set("Content-Encoding", "gzip")
 		z := zippers.Get().(*gzip.Writer)
-		z.Reset(g)
+		z.Reset(w)
 		out.Reset(z)
 		defer zippers.Put(z)
 		end = func() error { return errors.Join(out.Flush(), z.Close()) }
@@ -84,7 +84,7 @@ func (p *Proxy) text(r *request, resp *http.Response, w http.ResponseWriter, des
 	for {
 		line, err := readLine(in)
 		if read += int64(len(line)); read > int64(p.cfg.Limits.Response) {
-			return notBegun(w, tooLarge(int64(p.cfg.Limits.Response)))
+			return tooLarge(int64(p.cfg.Limits.Response))
 		}
 		if len(line) > 0 && line[0] != '#' && line[0] != '\n' {
 			if l.sample(bytes.TrimSuffix(line, []byte("\n"))) {
@@ -93,21 +93,13 @@ func (p *Proxy) text(r *request, resp *http.Response, w http.ResponseWriter, des
 			p.strangers.count("foreign_series")
 		}
 		if errors.Is(err, io.EOF) {
-			if end() == nil { // else the client has gone
-				g.end()
-			}
+			_ = end() // or the client has gone
 			return nil
 		}
 		if err != nil {
-			return notBegun(w, err)
+			return err
 		}
 	}
-}
-
-// notBegun takes back what was said of an answer that will be an error instead.
-func notBegun(w http.ResponseWriter, err error) error {
-	w.Header().Del("Content-Encoding")
-	return err
 }
 
 // readLine returns a line, valid until the next call.
@@ -136,6 +128,7 @@ type lines struct {
 	metric       []byte // of the last sample
 	seen         map[string]bool
 	labels       []pair
+	plain        bool // the last line stands as it would be written
 }
 
 // pair is a label as the format writes it: the name may stand in quotes, the value is without.
@@ -170,6 +163,22 @@ func (l *lines) sample(line []byte) bool {
 		l.metric = append(l.metric[:0], metric...)
 		l.describe(l, metric)
 	}
+	if l.plain && len(l.hide) == 0 {
+		_, _ = l.out.Write(line[:len(line)-len(rest)])
+	} else {
+		l.compose(metric)
+	}
+	_, _ = l.out.Write(value)
+	if l.timestamps && len(stamp) > 0 {
+		_ = l.out.WriteByte(' ')
+		_, _ = l.out.Write(stamp)
+	}
+	_ = l.out.WriteByte('\n')
+	return true
+}
+
+// compose writes the last line's metric and labels.
+func (l *lines) compose(metric []byte) {
 	quoted := len(metric) > 0 && metric[0] == '"' // a UTF-8 name stands inside of the braces
 	if !quoted {
 		_, _ = l.out.Write(metric)
@@ -188,13 +197,6 @@ func (l *lines) sample(line []byte) bool {
 		_ = l.out.WriteByte('"')
 	}
 	_, _ = l.out.WriteString("} ")
-	_, _ = l.out.Write(value)
-	if l.timestamps && len(stamp) > 0 {
-		_ = l.out.WriteByte(' ')
-		_, _ = l.out.Write(stamp)
-	}
-	_ = l.out.WriteByte('\n')
-	return true
 }
 
 // twice tells whether, without the hidden labels, this series was there before. The first one stays.
@@ -223,9 +225,11 @@ func (l *lines) split(line []byte) (metric, rest []byte, ok bool) {
 		return nil, nil, false // no label, so none of the tenant
 	}
 	metric, line = line[:open], line[open+1:]
+	l.plain = len(metric) > 0
 	for {
 		if len(line) > 0 && line[0] == '}' {
 			rest = bytes.TrimLeft(line[1:], " ")
+			l.plain = l.plain && len(line) == len(rest)+2
 			return metric, rest, len(metric) > 0 && len(rest) > 0
 		}
 		var name []byte
@@ -260,12 +264,24 @@ func (l *lines) split(line []byte) (metric, rest []byte, ok bool) {
 			return nil, nil, false
 		}
 		l.labels = append(l.labels, pair{name, line[2 : 2+end]})
-		line = bytes.TrimPrefix(line[2+end+1:], []byte(","))
+		line = line[2+end+1:]
+		switch {
+		case len(line) > 1 && line[0] == ',' && line[1] != '}':
+			line = line[1:]
+		case len(line) > 0 && line[0] == ',':
+			line, l.plain = line[1:], false
+		case len(line) > 0 && line[0] != '}':
+			l.plain = false
+		}
 	}
 }
 
 // quoteEnd finds the closing quote of a text whose opening one is gone.
 func quoteEnd(b []byte) int {
+	end := bytes.IndexByte(b, '"')
+	if end < 0 || bytes.IndexByte(b[:end], '\\') < 0 {
+		return end
+	}
 	for i := 0; i < len(b); i++ {
 		switch b[i] {
 		case '\\':

@@ -15,10 +15,15 @@ import (
 // textHeader asks for the text format, whatever the client takes: it is read line by line.
 var textHeader = http.Header{"Accept": {"text/plain;version=0.0.4"}}
 
+// asker puts a company's request to Prometheus.
+type asker interface {
+	ask(company string, r *http.Request) (*http.Response, error)
+}
+
 // upstream is the Prometheus behind the proxy.
 type upstream struct {
 	base   string
-	client http.RoundTripper
+	client asker
 }
 
 func newUpstream(cfg Config, embedded http.Handler) (*upstream, error) {
@@ -35,7 +40,7 @@ func newUpstream(cfg Config, embedded http.Handler) (*upstream, error) {
 	}
 	// Compressed only if the client wants it: else Prometheus compresses and we undo it.
 	return &upstream{
-		base: u.Scheme + "://" + u.Host + strings.TrimRight(u.Path, "/"), client: newDirect(u, settings, 2*cfg.Limits.Concurrent),
+		base: u.Scheme + "://" + u.Host + strings.TrimRight(u.Path, "/"), client: newDirect(u, settings, 2*cfg.Limits.Concurrent+len(cfg.Companies)),
 	}, nil
 }
 
@@ -46,7 +51,7 @@ func (u *upstream) close() {
 }
 
 // do asks Prometheus. Nothing of the client's own request travels: no header, no path, no cookie.
-func (u *upstream) do(ctx context.Context, q *question) (*http.Response, error) {
+func (u *upstream) do(ctx context.Context, company string, q *question) (*http.Response, error) {
 	method, target := http.MethodGet, u.base+q.path
 	var body io.Reader
 	kind := ""
@@ -70,7 +75,7 @@ func (u *upstream) do(ctx context.Context, q *question) (*http.Response, error) 
 		r.Header.Set("Accept-Encoding", "gzip")
 	}
 	r.Header.Set("User-Agent", "oriel-tunnel-proxy")
-	resp, err := u.client.RoundTrip(r)
+	resp, err := u.client.ask(company, r)
 	if err != nil {
 		return nil, err
 	}
@@ -82,12 +87,12 @@ func (u *upstream) do(ctx context.Context, q *question) (*http.Response, error) 
 }
 
 // pass writes Prometheus' answer as it came, within the limit of bytes.
-func (p *Proxy) pass(r *request, resp *http.Response, w http.ResponseWriter) error {
+func (p *Proxy) pass(r *request, resp *http.Response, w *reply) error {
 	limit := int64(p.cfg.Limits.Response)
 	if resp.ContentLength > limit {
 		return tooLarge(limit)
 	}
-	if len(p.cfg.Hide) > 0 && resp.StatusCode == http.StatusOK {
+	if len(p.cfg.Hide) > 0 {
 		return p.passWithout(resp, w)
 	}
 	for _, name := range []string{"Content-Type", "Content-Encoding"} {
@@ -98,20 +103,18 @@ func (p *Proxy) pass(r *request, resp *http.Response, w http.ResponseWriter) err
 	if resp.ContentLength >= 0 {
 		w.Header()["Content-Length"] = []string{fmt.Sprint(resp.ContentLength)}
 	}
+	w.WriteHeader(resp.StatusCode)
 	if r.Method == http.MethodHead {
 		return nil
 	}
-	g := newGather(w, resp.StatusCode)
-	defer g.release()
-	switch read, err, gone := g.from(resp.Body, limit); {
-	case gone != nil:
-		return nil // the client does not wait: nothing to tell it
+	switch read, err := w.from(resp.Body, limit); {
+	case w.err != nil:
+		return nil //nolint:nilerr // the client does not wait: nothing to tell it
 	case read > limit:
 		return tooLarge(limit)
 	case !errors.Is(err, io.EOF):
 		return err
 	}
-	g.end()
 	return nil
 }
 

@@ -30,6 +30,9 @@ func (i Identity) Validate() error {
 	if i.SPKI != "" && !pinForm.MatchString(i.SPKI) {
 		return errors.New("spki: want 64 hex digits")
 	}
+	if strings.Contains(strings.TrimSuffix(i.URI, "*"), "*") {
+		return errors.New("uri: a \"*\" may stand at the end only")
+	}
 	return nil
 }
 

@@ -51,7 +51,7 @@ func TestIdentityMatches(t *testing.T) {
 	if (Identity{URI: "spiffe://*"}).Matches(&x509.Certificate{}) {
 		t.Error("a certificate without URI matches one")
 	}
-	for _, bad := range []Identity{{}, {SPKI: "sha256:xyz"}} {
+	for _, bad := range []Identity{{}, {SPKI: "sha256:xyz"}, {URI: "spiffe://x/company/*/*"}, {URI: "spiffe://x/**"}} {
 		if bad.Validate() == nil {
 			t.Errorf("%+v is valid", bad)
 		}
