@@ -8,6 +8,8 @@ import (
 	"os"
 	"sync"
 	"syscall"
+
+	"github.com/orielhq/oriel/internal/tunnel/socket"
 )
 
 var (
@@ -51,7 +53,7 @@ func (s *reader) try(fd uintptr) bool {
 	s.borrow()
 	for {
 		room := len(s.b) - s.n
-		n, err := readSocket(fd, s.b[s.n:])
+		n, err := socket.Read(fd, s.b[s.n:])
 		switch {
 		case errors.Is(err, syscall.EINTR):
 			continue
@@ -134,7 +136,7 @@ func (s *writer) init(c net.Conn) {
 // try writes what it can. It returns false if there is no room for the rest yet.
 func (s *writer) try(fd uintptr) bool {
 	for len(s.left) > 0 {
-		n, err := writeSocket(fd, s.left)
+		n, err := socket.Write(fd, s.left)
 		s.left = s.left[n:]
 		switch {
 		case errors.Is(err, syscall.EINTR):
