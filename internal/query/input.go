@@ -18,6 +18,7 @@ type input struct {
 	views   []View
 	etags   []string
 	release func()
+	shape   *Shape
 }
 
 // choose finds the tables of a query and the files that it needs of them.
@@ -56,7 +57,7 @@ func (g *group) choose(ctx context.Context, sql string, shape *Shape) (*input, e
 			return nil, err
 		}
 	}
-	in := &input{}
+	in := &input{shape: shape}
 	var releases []func()
 	in.release = sync.OnceFunc(func() {
 		for _, f := range releases {

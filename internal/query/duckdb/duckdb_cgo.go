@@ -92,12 +92,8 @@ func (e *Engine) Query(ctx context.Context, st query.Statement) (query.Rows, err
 	if err != nil {
 		return nil, clean(err, "")
 	}
-	r := &rows{conn: conn, views: st.Views, ctx: ctx, statement: st.SQL}
-	sqlText := st.SQL
-	if st.MaxRows > 0 {
-		sqlText = wrapped + sqlText + "\n) LIMIT " + strconv.Itoa(st.MaxRows)
-	}
-	if err := r.open(ctx, sqlText); err != nil {
+	r := &rows{conn: conn, ctx: ctx, statement: st.SQL}
+	if err := r.open(ctx, st); err != nil {
 		return nil, errors.Join(r.place(err), r.Close())
 	}
 	return r, nil
@@ -113,9 +109,9 @@ func (e *Engine) Export(ctx context.Context, st query.Statement, format, file st
 	if err != nil {
 		return clean(err, "")
 	}
-	r := &rows{conn: conn, views: st.Views, ctx: ctx, statement: st.SQL}
+	r := &rows{conn: conn, ctx: ctx, statement: st.SQL}
 	defer func() { err = errors.Join(err, r.Close()) }()
-	if err := r.makeViews(ctx); err != nil {
+	if err := r.makeViews(ctx, st.Views); err != nil {
 		return clean(err, "")
 	}
 	if _, err := selectOnly(ctx, conn, st.SQL); err != nil {
@@ -129,9 +125,9 @@ func (e *Engine) Export(ctx context.Context, st query.Statement, format, file st
 type rows struct {
 	conn      *sql.Conn
 	statement string          // without what is put around it
+	before    string          // what is put before it
 	ctx       context.Context //nolint:containedctx // of the query, to undo its views after it has ended
-	views     []query.View
-	made      []string
+	made      []string        // views
 	stmt      *duckdb.Stmt
 	rows      driver.Rows
 	columns   []query.Column
@@ -139,26 +135,12 @@ type rows struct {
 	convert   []func(driver.Value) any
 }
 
-// makeViews gives the connection the tables of the statement, and no others.
-func (r *rows) makeViews(ctx context.Context) error {
-	for _, v := range r.views {
-		body := v.SQL
-		switch {
-		case body != "":
-		case len(v.Files) > 0:
-			files := make([]string, len(v.Files))
-			for i, f := range v.Files {
-				files[i] = text(f)
-			}
-			body = "SELECT * FROM read_parquet([" + strings.Join(files, ", ") + "], union_by_name = true, hive_partitioning = false)"
-		case len(v.Columns) > 0:
-			columns := make([]string, len(v.Columns))
-			for i, c := range v.Columns {
-				columns[i] = "CAST(NULL AS " + c.Type + ") AS " + name(c.Name)
-			}
-			body = "SELECT " + strings.Join(columns, ", ") + " WHERE false"
-		default:
-			return fmt.Errorf("table %q has no files yet", v.Name)
+// makeViews gives the connection the tables of a statement, and no others.
+func (r *rows) makeViews(ctx context.Context, views []query.View) error {
+	for _, v := range views {
+		body, err := relation(v)
+		if err != nil {
+			return err
 		}
 		if _, err := r.conn.ExecContext(ctx, "CREATE OR REPLACE TEMP VIEW "+name(v.Name)+" AS "+body); err != nil {
 			return fmt.Errorf("table %q: %w", v.Name, err)
@@ -166,6 +148,44 @@ func (r *rows) makeViews(ctx context.Context) error {
 		r.made = append(r.made, v.Name)
 	}
 	return nil
+}
+
+// with puts views before a statement: DuckDB looks into their files once, and
+// not for the making of each too.
+func with(views []query.View) (string, error) {
+	if len(views) == 0 {
+		return "", nil
+	}
+	list := make([]string, len(views))
+	for i, v := range views {
+		body, err := relation(v)
+		if err != nil {
+			return "", err
+		}
+		list[i] = name(v.Name) + " AS NOT MATERIALIZED (\n" + body + "\n)"
+	}
+	return "WITH " + strings.Join(list, ", ") + "\n", nil
+}
+
+// relation is a view's SELECT.
+func relation(v query.View) (string, error) {
+	switch {
+	case v.SQL != "":
+		return v.SQL, nil
+	case len(v.Files) > 0:
+		files := make([]string, len(v.Files))
+		for i, f := range v.Files {
+			files[i] = text(f)
+		}
+		return "SELECT * FROM read_parquet([" + strings.Join(files, ", ") + "], union_by_name = true, hive_partitioning = false)", nil
+	case len(v.Columns) > 0:
+		columns := make([]string, len(v.Columns))
+		for i, c := range v.Columns {
+			columns[i] = "CAST(NULL AS " + c.Type + ") AS " + name(c.Name)
+		}
+		return "SELECT " + strings.Join(columns, ", ") + " WHERE false", nil
+	}
+	return "", fmt.Errorf("table %q has no files yet", v.Name)
 }
 
 // selectOnly prepares the text and sees that it is a SELECT.
@@ -184,11 +204,23 @@ func selectOnly(ctx context.Context, conn *sql.Conn, sqlText string) (stmt *duck
 	return stmt, err
 }
 
-func (r *rows) open(ctx context.Context, sqlText string) error {
-	if err := r.makeViews(ctx); err != nil {
+func (r *rows) open(ctx context.Context, st query.Statement) (err error) {
+	if st.Describe {
+		err = r.makeViews(ctx, st.Views)
+	} else {
+		r.before, err = with(st.Views)
+	}
+	if err != nil {
 		return err
 	}
-	var err error
+	sqlText := st.SQL
+	if r.before != "" || st.MaxRows > 0 {
+		r.before += "SELECT * FROM (\n"
+		sqlText = r.before + sqlText + "\n)"
+	}
+	if st.MaxRows > 0 {
+		sqlText += " LIMIT " + strconv.Itoa(st.MaxRows)
+	}
 	if r.stmt, err = selectOnly(ctx, r.conn, sqlText); err != nil {
 		r.stmt = nil
 		return err
@@ -211,9 +243,9 @@ func (r *rows) open(ctx context.Context, sqlText string) error {
 
 // place is clean for what may have been put into brackets.
 func (r *rows) place(err error) error {
-	err = clean(err, wrapped+r.statement)
+	err = clean(err, r.before+r.statement)
 	if e, ok := errors.AsType[*query.EngineError](err); ok && e.Offset >= 0 {
-		e.Offset = max(-1, e.Offset-len(wrapped))
+		e.Offset = max(-1, e.Offset-len(r.before))
 	}
 	return err
 }
@@ -271,6 +303,3 @@ func clean(err error, statement string) error {
 	}
 	return said(d.Msg, statement)
 }
-
-// wrapped is what stands before a statement of which there is a limit of rows.
-const wrapped = "SELECT * FROM (\n"

@@ -232,6 +232,36 @@ func TestViewsBelongToOneStatement(t *testing.T) {
 	}
 }
 
+// TestTablesUnderOtherNames: tables stand before the statement, whose own names hide them as they would hide views.
+func TestTablesUnderOtherNames(t *testing.T) {
+	e, _, file := engine(t)
+	views := []query.View{{Name: "flows", Files: []string{file}}, {Name: "rejected", SQL: "SELECT * FROM flows WHERE action = 'rejected'"}}
+	for sql, want := range map[string]any{
+		"WITH flows AS (SELECT * FROM flows WHERE bytes > 1) SELECT count(*) AS n FROM flows":                                         int64(2),
+		"WITH a AS (SELECT * FROM flows), flows AS (SELECT * FROM a) SELECT count(*) AS n FROM flows":                                 int64(3),
+		"WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r WHERE n < (SELECT count(*) FROM flows)) SELECT max(n) FROM r": int64(3),
+		"WITH rejected AS (SELECT * FROM rejected) SELECT count(*) FROM rejected, flows":                                              int64(6),
+		"SELECT sum((SELECT max(bytes) FROM flows f WHERE f.action = g.action)) FROM flows g":                                         9.0,
+		"(SELECT 5 AS a FROM flows) UNION (SELECT 5 FROM rejected) -- the end":                                                        int64(5),
+		"SELECT max(column_name) FROM (DESCRIBE rejected)":                                                                            "start_time",
+		"SELECT max(column_name) FROM (SUMMARIZE flows)":                                                                              "start_time",
+	} {
+		shape, err := e.Inspect(t.Context(), sql)
+		if err != nil {
+			t.Errorf("Inspect(%s): %v", sql, err)
+			continue
+		}
+		_, rows, err := all(t, e, query.Statement{SQL: sql, Views: views, MaxRows: 100, Describe: shape.Describe})
+		if diff := cmp.Diff([][]any{{want}}, rows); err != nil || diff != "" {
+			t.Errorf("%s: %v (-want +got):\n%s", sql, err, diff)
+		}
+	}
+	_, _, err := all(t, e, query.Statement{SQL: "SELECT bytes,\n nothing FROM flows", Views: views, MaxRows: 100})
+	if at, ok := errors.AsType[*query.EngineError](err); !ok || at.Offset != len("SELECT bytes,\n ") {
+		t.Errorf("%v; want the place of the column", err)
+	}
+}
+
 func TestEndlessQueryEndsWithItsContext(t *testing.T) {
 	e, _, _ := engine(t)
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
