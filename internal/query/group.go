@@ -206,7 +206,7 @@ func (g *group) pump(rows Rows, r *Result) error {
 
 // statement is a query for the engine, in which queries that several read are files.
 func (g *group) statement(ctx context.Context, n *node, in *input, fromFile bool) (Statement, error) {
-	st := Statement{Views: slices.Clone(in.views), Describe: in.shape.Describe}
+	st := Statement{Views: slices.Clone(in.views)}
 	if fromFile {
 		file, err := g.file(ctx, n, in)
 		st.SQL = "SELECT * FROM " + quoteName(prevName(n.RefID))

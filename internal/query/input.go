@@ -18,7 +18,6 @@ type input struct {
 	views   []View
 	etags   []string
 	release func()
-	shape   *Shape
 }
 
 // choose finds the tables of a query and the files that it needs of them.
@@ -57,7 +56,7 @@ func (g *group) choose(ctx context.Context, sql string, shape *Shape) (*input, e
 			return nil, err
 		}
 	}
-	in := &input{shape: shape}
+	in := &input{}
 	var releases []func()
 	in.release = sync.OnceFunc(func() {
 		for _, f := range releases {

@@ -24,7 +24,6 @@ type Engine interface {
 type Shape struct {
 	Tables   []Reference
 	Volatile bool // it asks for the time or for chance: two runs differ
-	Describe bool // it has DESCRIBE, SUMMARIZE or SHOW of a table
 }
 
 // Reference is one place of a query that names a table.
@@ -40,9 +39,6 @@ type Statement struct {
 	SQL     string
 	Views   []View
 	MaxRows int // 0: all
-	// Describe says that the Shape has it: views must then be in the engine's
-	// catalog, which costs more than their text in the statement.
-	Describe bool
 }
 
 // View is a table for the length of one statement: files, or SQL over views before it.

@@ -140,7 +140,6 @@ func (in *inspector) object(m map[string]any, s scope) error {
 		if show, _ := m["show_type"].(string); show != "DESCRIBE" && show != "SUMMARY" {
 			return fmt.Errorf("SHOW is not allowed here")
 		}
-		in.shape.Describe = true
 		if name, _ := m["table_name"].(string); name != "" {
 			return in.table(m, s)
 		}

@@ -92,8 +92,8 @@ func (e *Engine) Query(ctx context.Context, st query.Statement) (query.Rows, err
 	if err != nil {
 		return nil, clean(err, "")
 	}
-	r := &rows{conn: conn, ctx: ctx, statement: st.SQL}
-	if err := r.open(ctx, st); err != nil {
+	r := &rows{conn: conn, ctx: ctx}
+	if err := r.open(st); err != nil {
 		return nil, errors.Join(r.place(err), r.Close())
 	}
 	return r, nil
@@ -109,49 +109,30 @@ func (e *Engine) Export(ctx context.Context, st query.Statement, format, file st
 	if err != nil {
 		return clean(err, "")
 	}
-	r := &rows{conn: conn, ctx: ctx, statement: st.SQL}
-	defer func() { err = errors.Join(err, r.Close()) }()
-	if err := r.makeViews(ctx, st.Views); err != nil {
-		return clean(err, "")
+	r := &rows{conn: conn, ctx: ctx}
+	defer func() { err = errors.Join(r.place(err), r.Close()) }()
+	if err := r.prepare(st); err != nil {
+		return err
 	}
-	if _, err := selectOnly(ctx, conn, st.SQL); err != nil {
-		return clean(err, st.SQL)
-	}
-	_, err = conn.ExecContext(ctx, "COPY (\n"+st.SQL+"\n) TO "+text(file)+" ("+options+")")
-	return clean(err, "")
+	_, err = conn.ExecContext(ctx, "COPY (\n"+r.text+"\n) TO "+text(file)+" ("+options+")")
+	return err
 }
 
 // rows are those of one query on its own connection.
 type rows struct {
-	conn      *sql.Conn
-	statement string          // without what is put around it
-	before    string          // what is put before it
-	ctx       context.Context //nolint:containedctx // of the query, to undo its views after it has ended
-	made      []string        // views
-	stmt      *duckdb.Stmt
-	rows      driver.Rows
-	columns   []query.Column
-	values    []driver.Value
-	convert   []func(driver.Value) any
+	conn    *sql.Conn
+	text    string          // of the statement, with what is put around it
+	before  int             // bytes of text that are put before it
+	ctx     context.Context //nolint:containedctx // of the query
+	stmt    *duckdb.Stmt
+	rows    driver.Rows
+	columns []query.Column
+	values  []driver.Value
+	convert []func(driver.Value) any
 }
 
-// makeViews gives the connection the tables of a statement, and no others.
-func (r *rows) makeViews(ctx context.Context, views []query.View) error {
-	for _, v := range views {
-		body, err := relation(v)
-		if err != nil {
-			return err
-		}
-		if _, err := r.conn.ExecContext(ctx, "CREATE OR REPLACE TEMP VIEW "+name(v.Name)+" AS "+body); err != nil {
-			return fmt.Errorf("table %q: %w", v.Name, err)
-		}
-		r.made = append(r.made, v.Name)
-	}
-	return nil
-}
-
-// with puts views before a statement: DuckDB looks into their files once, and
-// not for the making of each too.
+// with puts views before a statement. As views of DuckDB's they would have
+// their files looked into when they are made and again when they are read.
 func with(views []query.View) (string, error) {
 	if len(views) == 0 {
 		return "", nil
@@ -188,47 +169,38 @@ func relation(v query.View) (string, error) {
 	return "", fmt.Errorf("table %q has no files yet", v.Name)
 }
 
-// selectOnly prepares the text and sees that it is a SELECT.
-func selectOnly(ctx context.Context, conn *sql.Conn, sqlText string) (stmt *duckdb.Stmt, err error) {
-	err = conn.Raw(func(c any) error {
-		s, err := c.(*duckdb.Conn).PrepareContext(ctx, sqlText)
-		if err != nil {
-			return err
-		}
-		stmt = s.(*duckdb.Stmt)
-		if kind, err := stmt.StatementType(); err != nil || kind != duckdb.STATEMENT_TYPE_SELECT {
-			return errors.Join(errors.New("only SELECT is allowed here"), err, stmt.Close())
-		}
-		return nil
-	})
-	return stmt, err
-}
-
-func (r *rows) open(ctx context.Context, st query.Statement) (err error) {
-	if st.Describe {
-		err = r.makeViews(ctx, st.Views)
-	} else {
-		r.before, err = with(st.Views)
-	}
+// prepare puts a statement's views before it and sees that it is a SELECT.
+func (r *rows) prepare(st query.Statement) error {
+	before, err := with(st.Views)
 	if err != nil {
 		return err
 	}
-	sqlText := st.SQL
-	if r.before != "" || st.MaxRows > 0 {
-		r.before += "SELECT * FROM (\n"
-		sqlText = r.before + sqlText + "\n)"
-	}
+	before += "SELECT * FROM (\n"
+	r.before, r.text = len(before), before+st.SQL+"\n)"
 	if st.MaxRows > 0 {
-		sqlText += " LIMIT " + strconv.Itoa(st.MaxRows)
+		r.text += " LIMIT " + strconv.Itoa(st.MaxRows)
 	}
-	if r.stmt, err = selectOnly(ctx, r.conn, sqlText); err != nil {
-		r.stmt = nil
+	return r.conn.Raw(func(c any) error {
+		s, err := c.(*duckdb.Conn).PrepareContext(r.ctx, r.text)
+		if err != nil {
+			return err
+		}
+		r.stmt = s.(*duckdb.Stmt)
+		if kind, err := r.stmt.StatementType(); err != nil || kind != duckdb.STATEMENT_TYPE_SELECT {
+			return errors.Join(errors.New("only SELECT is allowed here"), err)
+		}
+		return nil
+	})
+}
+
+func (r *rows) open(st query.Statement) error {
+	if err := r.prepare(st); err != nil {
 		return err
 	}
 	if r.stmt.NumInput() > 0 {
 		return errors.New("parameters ($1, ?) are not supported: use variables")
 	}
-	if err := r.conn.Raw(func(any) (err error) { r.rows, err = r.stmt.QueryContext(ctx, nil); return err }); err != nil {
+	if err := r.conn.Raw(func(any) (err error) { r.rows, err = r.stmt.QueryContext(r.ctx, nil); return err }); err != nil {
 		return err
 	}
 	for i, c := range r.rows.Columns() {
@@ -241,11 +213,11 @@ func (r *rows) open(ctx context.Context, st query.Statement) (err error) {
 	return nil
 }
 
-// place is clean for what may have been put into brackets.
+// place is clean for a statement with something before it.
 func (r *rows) place(err error) error {
-	err = clean(err, r.before+r.statement)
+	err = clean(err, r.text)
 	if e, ok := errors.AsType[*query.EngineError](err); ok && e.Offset >= 0 {
-		e.Offset = max(-1, e.Offset-len(r.before))
+		e.Offset = max(-1, e.Offset-r.before)
 	}
 	return err
 }
@@ -275,7 +247,7 @@ func (r *rows) Next(row []any) error {
 	return nil
 }
 
-// Close gives the connection back without the views.
+// Close gives the connection back.
 func (r *rows) Close() error {
 	var errs []error
 	if r.rows != nil {
@@ -283,12 +255,6 @@ func (r *rows) Close() error {
 	}
 	if r.stmt != nil {
 		errs = append(errs, r.conn.Raw(func(any) error { return r.stmt.Close() }))
-	}
-	for _, v := range r.made {
-		if _, err := r.conn.ExecContext(context.WithoutCancel(r.ctx), "DROP VIEW IF EXISTS temp."+name(v)); err != nil {
-			errs = append(errs, r.conn.Raw(func(any) error { return driver.ErrBadConn }))
-			break
-		}
 	}
 	errs = append(errs, r.conn.Close())
 	return errors.Join(errs...)
