@@ -24,7 +24,7 @@ type sqlFeature struct {
 	lakeDir string // the engine may read below it
 	tempDir string
 	catalog query.Catalog
-	dest    query.Destination
+	dest    query.DirDestination
 	log     *slog.Logger
 
 	engine  *sandbox.Engine
@@ -65,6 +65,9 @@ func (f *sqlFeature) Open(ctx context.Context) error {
 	}
 	if err := os.MkdirAll(f.tempDir, 0o700); err != nil {
 		return fmt.Errorf("make %s: %w", f.tempDir, err)
+	}
+	if err := f.dest.Sweep(); err != nil {
+		f.log.Warn("remove half written results", "err", err)
 	}
 	needs := query.Needs{Dialect: query.DuckDB{}, Catalog: f.catalog, Destination: f.dest, TempDir: f.tempDir}
 	engine, err := sandbox.Open(ctx, duckdb.Config{

@@ -157,6 +157,28 @@ func parquetType(t parquet.Type) (string, Kind) {
 // DirDestination keeps what INTO $__dest writes in a folder.
 type DirDestination struct{ Path string }
 
+// writing begins the name of a file that is not whole yet.
+const writing = ".writing-"
+
+// Sweep removes what a process that was killed has left half written. What is
+// younger than an hour may be another one's that still writes.
+func (d DirDestination) Sweep() error {
+	return filepath.WalkDir(d.Path, func(path string, e fs.DirEntry, err error) error {
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			return nil
+		case err != nil:
+			return err
+		case e.IsDir() || !strings.HasPrefix(e.Name(), writing):
+			return nil
+		}
+		if info, err := e.Info(); err != nil || time.Since(info.ModTime()) < time.Hour {
+			return nil //nolint:nilerr // it is no more
+		}
+		return os.Remove(path)
+	})
+}
+
 // Put writes under a temporary name first, so that nobody sees half a file.
 func (d DirDestination) Put(ctx context.Context, name, file string) (err error) {
 	if !filepath.IsLocal(name) || slices.Contains(strings.Split(name, "/"), "..") {
@@ -171,7 +193,7 @@ func (d DirDestination) Put(ctx context.Context, name, file string) (err error) 
 		return err
 	}
 	defer in.Close() //nolint:errcheck // read only
-	out, err := os.CreateTemp(filepath.Dir(target), ".writing-*")
+	out, err := os.CreateTemp(filepath.Dir(target), writing+"*")
 	if err != nil {
 		return err
 	}
