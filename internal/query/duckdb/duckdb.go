@@ -70,6 +70,15 @@ func (in *inspector) statement(tree map[string]any) error {
 	return in.walk(list[0], scope{})
 }
 
+// refused is an error about a node, with its place if DuckDB tells it.
+func refused(node map[string]any, format string, args ...any) error {
+	e := &query.EngineError{Msg: fmt.Sprintf(format, args...), Offset: -1}
+	if at, ok := node["query_location"].(float64); ok && at < 1<<53 { // above is DuckDB's word for none
+		e.Offset = int(at)
+	}
+	return e
+}
+
 // scope is what the walk knows from above a node.
 type scope struct {
 	ctes   []string                          // the names of common table expressions
@@ -132,13 +141,13 @@ func (in *inspector) object(m map[string]any, s scope) error {
 		f, _ := m["function"].(map[string]any)
 		name, _ := f["function_name"].(string)
 		if !slices.Contains(tableFunctions, strings.ToLower(name)) {
-			return fmt.Errorf("function %s is not allowed here: a query reads tables only", name)
+			return refused(m, "function %s is not allowed here: a query reads tables only", name)
 		}
 	case "JOIN":
 		return in.join(m, s)
 	case "SHOW_REF":
 		if show, _ := m["show_type"].(string); show != "DESCRIBE" && show != "SUMMARY" {
-			return fmt.Errorf("SHOW is not allowed here")
+			return refused(m, "SHOW is not allowed here")
 		}
 		if name, _ := m["table_name"].(string); name != "" {
 			return in.table(m, s)
@@ -147,7 +156,7 @@ func (in *inspector) object(m map[string]any, s scope) error {
 		name, _ := m["function_name"].(string)
 		name = strings.ToLower(name)
 		if slices.Contains(forbidden, name) || strings.HasPrefix(name, "duckdb_") || strings.HasPrefix(name, "pragma_") || strings.HasPrefix(name, "read_") {
-			return fmt.Errorf("function %s is not allowed here", name)
+			return refused(m, "function %s is not allowed here", name)
 		}
 		in.shape.Volatile = in.shape.Volatile || slices.Contains(volatile, name)
 	case "COLUMN_REF":
@@ -226,7 +235,7 @@ func (in *inspector) table(m map[string]any, s scope) error {
 	schema, _ := m["schema_name"].(string)
 	catalog, _ := m["catalog_name"].(string)
 	if schema != "" || catalog != "" {
-		return fmt.Errorf("table %s.%s: tables have no schema here", strings.TrimPrefix(catalog+"."+schema, "."), name)
+		return refused(m, "table %s.%s: tables have no schema here", strings.TrimPrefix(catalog+"."+schema, "."), name)
 	}
 	if slices.Contains(s.ctes, strings.ToLower(name)) {
 		return nil

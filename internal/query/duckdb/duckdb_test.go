@@ -232,6 +232,22 @@ func TestViewsBelongToOneStatement(t *testing.T) {
 	}
 }
 
+func TestRefusalsHaveTheirPlace(t *testing.T) {
+	e, _, _ := engine(t)
+	for sql, at := range map[string]int{
+		"SELECT 'ü', getenv('x')":            13,
+		"SELECT 1 FROM flows, read_csv('x')": 21,
+		"SELECT *\nFROM main.flows":          14,
+		"SELECT (SELECT pragma_version())":   15,
+		"SELECT * FROM (SHOW TABLES)":        -1, // DuckDB does not tell
+	} {
+		_, err := e.Inspect(t.Context(), sql)
+		if refused, ok := errors.AsType[*query.EngineError](err); !ok || refused.Offset != at {
+			t.Errorf("%s: %#v; want a refusal at %d", sql, err, at)
+		}
+	}
+}
+
 // TestTablesUnderOtherNames: tables stand before the statement, whose own names hide them as they would hide views.
 func TestTablesUnderOtherNames(t *testing.T) {
 	e, _, file := engine(t)
