@@ -163,19 +163,21 @@ const writing = ".writing-"
 // Sweep removes what a process that was killed has left half written. What is
 // younger than an hour may be another one's that still writes.
 func (d DirDestination) Sweep() error {
-	return filepath.WalkDir(d.Path, func(path string, e fs.DirEntry, err error) error {
-		switch {
-		case errors.Is(err, fs.ErrNotExist):
-			return nil
-		case err != nil:
+	root, err := os.OpenRoot(d.Path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	defer root.Close() //nolint:errcheck // read only
+	return fs.WalkDir(root.FS(), ".", func(path string, e fs.DirEntry, err error) error {
+		if err != nil || e.IsDir() || !strings.HasPrefix(e.Name(), writing) {
 			return err
-		case e.IsDir() || !strings.HasPrefix(e.Name(), writing):
-			return nil
 		}
 		if info, err := e.Info(); err != nil || time.Since(info.ModTime()) < time.Hour {
 			return nil //nolint:nilerr // it is no more
 		}
-		return os.Remove(path)
+		return root.Remove(path)
 	})
 }
 
