@@ -14,6 +14,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -175,6 +176,7 @@ func TestImportFromABucketInTrouble(t *testing.T) {
 	command(t, oriel, "flows", "generate", "ibm", in, "--rows", "2000", "--duration", "20m", "--start", "2026-08-20")
 	objects := s.upload(t, in, "logs")
 	isObject := func(r *http.Request) bool { return r.Method == http.MethodGet && strings.HasSuffix(r.URL.Path, ".gz") }
+	var throttled sync.Map // requests
 	for _, tt := range []struct {
 		name  string
 		fault func(n int64, w http.ResponseWriter, r *http.Request) bool
@@ -192,8 +194,8 @@ func TestImportFromABucketInTrouble(t *testing.T) {
 			refuse(w, http.StatusForbidden, "AccessDenied")
 			return true
 		}, "made up", false},
-		{"throttled", func(n int64, w http.ResponseWriter, _ *http.Request) bool {
-			if n%3 != 0 {
+		{"throttled", func(_ int64, w http.ResponseWriter, r *http.Request) bool {
+			if _, again := throttled.LoadOrStore(r.Method+r.URL.String(), true); again { // each is asked for twice
 				return false
 			}
 			refuse(w, http.StatusServiceUnavailable, "SlowDown")
