@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -143,6 +144,7 @@ func (j *tunnelJob) run(ctx context.Context, web server.Config) error {
 	hup := make(chan os.Signal, 1)
 	signal.Notify(hup, syscall.SIGHUP)
 	defer signal.Stop(hup)
+	debug.SetGCPercent(tunnelsGC)
 	j.log.Info("ready", "role", j.role, "address", strings.Join(srv.Addrs(), ","))
 	_, _ = daemon.SdNotify(false, daemon.SdNotifyReady) // no systemd is no error
 	var failed error
