@@ -185,33 +185,18 @@ func TestUploadsThatEnd(t *testing.T) {
 // mirror is a Prometheus that answers with what it was asked, by answer.
 func mirror(t *testing.T, answer func(c net.Conn, asked string)) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { l.Close() })
-	go func() {
+	return "http://" + accept(t, func(c net.Conn) {
+		r := bufio.NewReader(c)
 		for {
-			c, err := l.Accept()
+			req, err := http.ReadRequest(r)
 			if err != nil {
 				return
 			}
-			go func() {
-				defer c.Close()
-				r := bufio.NewReader(c)
-				for {
-					req, err := http.ReadRequest(r)
-					if err != nil {
-						return
-					}
-					_ = req.ParseForm()
-					_, _ = io.Copy(io.Discard, req.Body)
-					answer(c, req.Form.Encode())
-				}
-			}()
+			_ = req.ParseForm()
+			_, _ = io.Copy(io.Discard, req.Body)
+			answer(c, req.Form.Encode())
 		}
-	}()
-	return "http://" + l.Addr().String()
+	})
 }
 
 func whole(body string) string {

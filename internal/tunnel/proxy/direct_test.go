@@ -14,8 +14,8 @@ import (
 	"github.com/orielhq/oriel/internal/conf"
 )
 
-// server answers each request on a connection with the next of the answers, then closes.
-func server(t *testing.T, answers ...string) *url.URL {
+// accept gives each connection to a new address to serve, which need not close it.
+func accept(t *testing.T, serve func(net.Conn)) (addr string) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -30,19 +30,28 @@ func server(t *testing.T, answers ...string) *url.URL {
 			}
 			go func() {
 				defer c.Close()
-				r := bufio.NewReader(c)
-				for _, a := range answers {
-					req, err := http.ReadRequest(r)
-					if err != nil {
-						return
-					}
-					_, _ = io.Copy(io.Discard, req.Body)
-					_, _ = io.WriteString(c, a)
-				}
+				serve(c)
 			}()
 		}
 	}()
-	return &url.URL{Scheme: "http", Host: l.Addr().String()}
+	return l.Addr().String()
+}
+
+// server answers each request on a connection with the next of the answers, then closes.
+func server(t *testing.T, answers ...string) *url.URL {
+	t.Helper()
+	addr := accept(t, func(c net.Conn) {
+		r := bufio.NewReader(c)
+		for _, a := range answers {
+			req, err := http.ReadRequest(r)
+			if err != nil {
+				return
+			}
+			_, _ = io.Copy(io.Discard, req.Body)
+			_, _ = io.WriteString(c, a)
+		}
+	})
+	return &url.URL{Scheme: "http", Host: addr}
 }
 
 func TestDirect(t *testing.T) {
